@@ -1,0 +1,80 @@
+# What a person or the CI does with this repository. `make` alone lists the targets.
+#
+# Everything that is made lies under one folder, CARGO_TARGET_DIR (`target` unless set), the Python environments too, so that
+# the CI can keep it between fresh clones.
+
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+VENV := $(TARGET)/venv
+LINT_VENV := $(TARGET)/lint-venv
+PYTHON ?= python3
+SHARED ?= ../shared
+
+# The CI must test what Cargo.lock says; at a desk, cargo may complete the lock file after a change to Cargo.toml.
+LOCKED := $(if $(filter true,$(CI)),--locked)
+# One set of features for everything here, because cargo builds the library anew for each.
+FEATURES := --features test-clock
+
+export CARGO_TARGET_DIR := $(TARGET)
+# The tests and the demo start moto with this interpreter.
+export CORDON_PYTHON ?= $(VENV)/bin/python
+# sam would report each use to AWS.
+export SAM_CLI_TELEMETRY := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help venv lint-venv test lint demo check-data sam-validate clean-venv
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# $(call make-venv,FOLDER,REQUIREMENTS): an environment of exactly these requirements. Whether it is current is told by the content of the
+# file, not by its date, which is new in every clone. An environment is made whole or not at all: the copy that marks it comes last.
+define make-venv
+@set -e; \
+if cmp -s '$(2)' '$(1)/.made-from' && '$(1)/bin/python' -c '' 2>/dev/null; then exit 0; fi; \
+command -v '$(PYTHON)' >/dev/null || { echo 'There is no $(PYTHON). Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3' >&2; exit 1; }; \
+'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is $$('$(PYTHON)' -V 2>&1); Python 3.11 or newer is needed: make PYTHON=/path/to/python3" >&2; exit 1; }; \
+echo '[1/2] new Python environment in $(1)'; \
+rm -rf '$(1)'; \
+if '$(PYTHON)' -c 'import ensurepip, venv' 2>/dev/null; then \
+	'$(PYTHON)' -m venv '$(1)'; pip="$(1)/bin/python -m pip"; \
+elif '$(PYTHON)' -c 'import pip, venv' 2>/dev/null; then \
+	'$(PYTHON)' -m venv --without-pip '$(1)'; pip="$(PYTHON) -m pip --python $(1)/bin/python"; \
+else \
+	echo '$(PYTHON) can make no environment: it has neither ensurepip nor pip. On Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; \
+fi; \
+echo '[2/2] packages of $(2) (a minute or so)'; \
+$$pip install --quiet --no-input --disable-pip-version-check --requirement '$(2)'; \
+cp '$(2)' '$(1)/.made-from'
+endef
+
+venv: ## the Python environment of tests and demo (moto, boto3), made again when its requirements change
+	$(call make-venv,$(VENV),tests/support/requirements.txt)
+
+lint-venv:
+	$(call make-venv,$(LINT_VENV),tests/support/requirements-lint.txt)
+
+test: venv ## all tests, against moto on this machine; the first build takes some minutes
+	cargo test $(LOCKED) --workspace $(FEATURES)
+	$(VENV)/bin/python -m unittest discover -s tests/support/aws
+
+lint: lint-venv ## formatting, clippy and the SAM template
+	cargo fmt --all --check
+	cargo clippy $(LOCKED) --workspace --all-targets $(FEATURES) -- -D warnings
+	$(LINT_VENV)/bin/cfn-lint -- template.yaml
+
+demo: venv ## an incident from finding to release, on this machine and without an AWS account
+	@echo 'building the function and the command line (the first time takes some minutes)'
+	cargo build $(LOCKED) $(FEATURES) --bin responder --bin cordon
+	cargo run $(LOCKED) -p cordon-support --bin demo -- --responder $(TARGET)/debug/responder
+
+check-data: venv ## replay the public findings of ../shared/data and compare with what is expected of them
+	cargo build $(LOCKED) $(FEATURES) --bin cordon
+	$(VENV)/bin/python tests/support/check_data.py --cordon $(TARGET)/debug/cordon --shared $(SHARED)
+
+sam-validate: ## check the template with sam itself, where it is installed
+	@sam=$$(command -v sam || command -v '$(VENV)/bin/sam' || command -v '$(LINT_VENV)/bin/sam') \
+		|| { echo 'sam is not installed: pip install aws-sam-cli' >&2; exit 1; }; \
+	"$$sam" validate --lint --region us-east-1 --template template.yaml
+
+clean-venv: ## remove the Python environments
+	rm -rf '$(VENV)' '$(LINT_VENV)'

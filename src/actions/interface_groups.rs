@@ -1,0 +1,156 @@
+//! Security groups of one network interface.
+//!
+//! # What it does
+//! Replaces all groups of the interface by the empty quarantine group of the interface's own VPC.
+//! # Undo
+//! Sets the groups that were there before, if the quarantine group is still what is there.
+//! # Limits
+//! Connections that were established before may go on: security groups do not cut tracked flows. DNS to the VPC resolver and
+//! the instance metadata service are not filtered by security groups.
+
+use super::{Action, QuarantineGroup, Release};
+use crate::{
+    aws::{Aws, AwsError, classify},
+    domain::{AccountId, GroupId, InterfaceId, Region, VpcId},
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, fmt};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InterfaceGroups {
+    pub account: AccountId,
+    pub region: Region,
+    pub vpc: VpcId,
+    pub interface: InterfaceId,
+}
+
+/// A set: AWS gives no order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Groups(pub BTreeSet<Group>);
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Group {
+    /// The registered group of that VPC, proven empty.
+    Quarantine,
+    Id(GroupId),
+}
+
+impl Action for InterfaceGroups {
+    const NAME: &'static str = "ec2.interface.groups";
+    const PERMISSIONS: &'static [&'static str] = &[
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:ModifyNetworkInterfaceAttribute",
+        // For the quarantine group (quarantine.rs):
+        "ec2:CreateSecurityGroup",
+        "ec2:CreateTags",
+        "ec2:DescribeSecurityGroupRules",
+        "ec2:DescribeSecurityGroups",
+        "ec2:RevokeSecurityGroupEgress",
+        "ec2:RevokeSecurityGroupIngress",
+    ];
+    const RELEASE: Release = Release::Restores;
+    type State = Groups;
+
+    fn command(&self, to: &Groups) -> Option<String> {
+        let id = |group: &Group| match group {
+            Group::Id(id) => Some(id.to_string()),
+            Group::Quarantine => None,
+        };
+        let groups = to.0.iter().map(id).collect::<Option<Vec<_>>>()?.join(" ");
+        let (region, interface) = (&self.region, &self.interface);
+        Some(format!(
+            "aws ec2 modify-network-interface-attribute --region {region} --network-interface-id {interface} --groups {groups}"
+        ))
+    }
+
+    async fn read(&self, aws: &Aws) -> Result<Groups, AwsError> {
+        const OPERATION: &str = "ec2:DescribeNetworkInterfaces";
+        let ec2 = aws.ec2(&self.region);
+        let (answer, quarantine) = futures::join!(
+            ec2.describe_network_interfaces().network_interface_ids(self.interface.as_str()).send(),
+            aws.quarantine_groups(&self.account, &self.region),
+        );
+        let (answer, quarantine) = (answer.map_err(classify(OPERATION))?, quarantine?);
+        let interface =
+            answer.network_interfaces().first().ok_or_else(|| AwsError::incomplete(OPERATION, "no interface"))?;
+        Groups::folded(interface.groups(), quarantine.get(&self.vpc))
+            .ok_or_else(|| AwsError::incomplete(OPERATION, "a group id that is none"))
+    }
+
+    async fn apply(&self, aws: &Aws, to: &Groups) -> Result<(), AwsError> {
+        let mut call =
+            aws.ec2(&self.region).modify_network_interface_attribute().network_interface_id(self.interface.as_str());
+        for group in &to.0 {
+            call = call.groups(match group {
+                Group::Id(id) => id.to_string(),
+                Group::Quarantine => aws.ensure_quarantine(&self.account, &self.region, &self.vpc).await?.to_string(),
+            });
+        }
+        call.send().await.map(drop).map_err(classify("ec2:ModifyNetworkInterfaceAttribute"))
+    }
+}
+
+impl Groups {
+    pub fn quarantine() -> Self {
+        Self([Group::Quarantine].into())
+    }
+
+    /// The one way from the wire to a state: the survey makes `before` with it, `read` makes what is compared with it.
+    /// `None` if AWS named a group by something that is no group id.
+    pub fn folded(wire: &[aws_sdk_ec2::types::GroupIdentifier], quarantine: Option<&QuarantineGroup>) -> Option<Self> {
+        let fold = |id: &str| {
+            let id = GroupId::parse(id).ok()?;
+            // INVARIANT: a group of ours with a rule in it is no quarantine.
+            Some(if quarantine.is_some_and(|q| q.empty && q.id == id) { Group::Quarantine } else { Group::Id(id) })
+        };
+        wire.iter().map(|group| group.group_id().and_then(fold)).collect::<Option<BTreeSet<_>>>().map(Self)
+    }
+}
+
+impl fmt::Display for InterfaceGroups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}/{}", self.account, self.region, self.vpc, self.interface)
+    }
+}
+
+impl fmt::Display for Groups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, group) in self.0.iter().enumerate() {
+            if n > 0 {
+                f.write_str("+")?;
+            }
+            match group {
+                Group::Quarantine => f.write_str("quarantine")?,
+                Group::Id(id) => write!(f, "{id}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_ec2::types::GroupIdentifier;
+
+    #[test]
+    fn only_the_registered_group_that_is_empty_is_the_quarantine() {
+        let wire =
+            |ids: &[&str]| ids.iter().map(|id| GroupIdentifier::builder().group_id(*id).build()).collect::<Vec<_>>();
+        let ours = |empty| QuarantineGroup { id: GroupId::parse("sg-0000aaaa").unwrap(), empty };
+        for (ids, quarantine, shown) in [
+            (&["sg-0000aaaa"][..], Some(ours(true)), Some("quarantine")),
+            (&["sg-0000aaaa"], Some(ours(false)), Some("sg-0000aaaa")),
+            (&["sg-0000aaaa"], None, Some("sg-0000aaaa")),
+            (&["sg-0000bbbb"], Some(ours(true)), Some("sg-0000bbbb")),
+            (&["sg-0000bbbb", "sg-0000aaaa"], Some(ours(true)), Some("quarantine+sg-0000bbbb")),
+            (&["sg-0000bbbb", "sg-00000aab"], Some(ours(true)), Some("sg-00000aab+sg-0000bbbb")),
+            (&["default"], Some(ours(true)), None),
+        ] {
+            let groups = Groups::folded(&wire(ids), quarantine.as_ref());
+            assert_eq!(groups.as_ref().map(ToString::to_string).as_deref(), shown, "{ids:?}");
+            assert_eq!(groups == Some(Groups::quarantine()), shown == Some("quarantine"));
+        }
+    }
+}

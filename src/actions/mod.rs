@@ -1,0 +1,254 @@
+//! What an action is, and the registry. A new action costs its file, its `mod` line and its line in `actions!`.
+//!
+//! The types in here are the vocabulary of plans, so pure modules may name them; only the engine can call them, because
+//! only the engine can name [`Aws`].
+
+mod access_key_status;
+mod instance_tag;
+mod interface_groups;
+mod policy_document;
+mod quarantine;
+mod session_deny;
+mod user_attachment;
+mod user_inline_deny;
+
+pub use access_key_status::{AccessKeyStatus, KeyStatus, access_keys};
+pub use instance_tag::{InstanceTag, TagValue};
+pub use interface_groups::{Group, Groups, InterfaceGroups};
+pub use policy_document::{PolicyState, inline_size};
+pub use quarantine::{QuarantineCache, QuarantineGroup};
+pub use session_deny::SessionDeny;
+pub use user_attachment::{Attachment, UserAttachment, attached_policies};
+pub use user_inline_deny::UserInlineDeny;
+
+use crate::aws::{Aws, AwsError};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::fmt::{Debug, Display};
+
+/// One aspect of one resource that Cordon can read and set; the implementing value itself is the target.
+///
+/// `Display` of the target names account and unique id: approvals bind to it.
+pub trait Action: Data + Display {
+    /// `service.object.aspect`.
+    const NAME: &'static str;
+    /// IAM actions that `read` and `apply` need.
+    const PERMISSIONS: &'static [&'static str];
+    const RELEASE: Release;
+    type State: Data + Display + PartialEq;
+
+    /// What is there now. NotFound means that the target, by its unique id, is gone.
+    fn read(&self, aws: &Aws) -> impl Future<Output = Result<Self::State, AwsError>> + Send;
+    /// The AWS CLI command that sets a state by hand; `None` where a state cannot be written on one safe line.
+    fn command(&self, to: &Self::State) -> Option<String>;
+    /// Makes it so; harmless when repeated.
+    fn apply(&self, aws: &Aws, to: &Self::State) -> impl Future<Output = Result<(), AwsError>> + Send;
+}
+
+pub trait Data: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {}
+impl<T: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static> Data for T {}
+
+/// What release does with a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// Applies `before`, only where `after` is still there.
+    Restores,
+    /// Leaves it, and says why.
+    Keeps(&'static str),
+    /// Leaves it unless the operator asks for it by name.
+    KeepsUnlessAsked(&'static str),
+}
+
+impl Display for Release {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Restores => f.write_str("restored by release"),
+            Self::Keeps(why) | Self::KeepsUnlessAsked(why) => write!(f, "kept: {why}"),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Before,
+    After,
+}
+
+/// Target, before, after: a plan is made of these.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Change<A: Action> {
+    pub target: A,
+    pub before: A::State,
+    pub after: A::State,
+}
+
+/// What a read proves: all that the engine ever learns of a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub before: bool,
+    pub after: bool,
+    pub shown: String,
+}
+
+/// A change in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    pub action: &'static str,
+    pub target: String,
+    pub before: String,
+    pub after: String,
+}
+
+impl Shown {
+    /// The thing that is changed, whatever the change.
+    pub fn key(&self) -> String {
+        format!("{} {}", self.action, self.target)
+    }
+
+    /// The line that an approver reads, and the bytes that the approval binds to. `before` is not in it: it may be read again.
+    pub fn line(&self) -> String {
+        format!("{} {} -> {}", self.action, self.target, self.after)
+    }
+}
+
+impl<A: Action> Change<A> {
+    fn state(&self, side: Side) -> &A::State {
+        match side {
+            Side::Before => &self.before,
+            Side::After => &self.after,
+        }
+    }
+
+    async fn read(&self, aws: &Aws) -> Result<Seen, AwsError> {
+        let now = self.target.read(aws).await?;
+        Ok(Seen { before: now == self.before, after: now == self.after, shown: now.to_string() })
+    }
+
+    fn shown(&self) -> Shown {
+        Shown {
+            action: A::NAME,
+            target: self.target.to_string(),
+            before: self.before.to_string(),
+            after: self.after.to_string(),
+        }
+    }
+}
+
+/// What the registry knows of an action, for the manual and the permission tests.
+pub struct Entry {
+    pub name: &'static str,
+    pub permissions: &'static [&'static str],
+    pub release: Release,
+    /// The source of the action; its `//!` lines are its page.
+    pub source: &'static str,
+}
+
+/// The journal's form of a change: the action by name, so that a later version knows what it does not know.
+#[derive(Serialize, Deserialize)]
+pub struct Wire {
+    action: String,
+    change: serde_json::Value,
+}
+
+macro_rules! actions { ($($Action:ident => $file:literal),* $(,)?) => {
+    /// A change of any registered action.
+    #[derive(Clone, Debug, PartialEq, Deserialize)]
+    #[serde(try_from = "Wire")]
+    pub enum AnyChange {
+        $($Action(Change<$Action>)),*
+    }
+
+    /// Every action there is.
+    pub const ALL: &[Entry] = &[$(Entry {
+        name: <$Action as Action>::NAME,
+        permissions: <$Action as Action>::PERMISSIONS,
+        release: <$Action as Action>::RELEASE,
+        source: include_str!($file),
+    }),*];
+
+    impl AnyChange {
+        pub async fn read(&self, aws: &Aws) -> Result<Seen, AwsError> {
+            match self { $(Self::$Action(change) => change.read(aws).await),* }
+        }
+
+        pub async fn apply(&self, aws: &Aws, side: Side) -> Result<(), AwsError> {
+            match self { $(Self::$Action(change) => change.target.apply(aws, change.state(side)).await),* }
+        }
+
+        pub fn shown(&self) -> Shown {
+            match self { $(Self::$Action(change) => change.shown()),* }
+        }
+
+        /// What a person types to put it back.
+        pub fn undo_command(&self) -> Option<String> {
+            match self { $(Self::$Action(change) => change.target.command(&change.before)),* }
+        }
+
+        pub fn release(&self) -> Release {
+            match self { $(Self::$Action(_) => <$Action as Action>::RELEASE),* }
+        }
+
+        /// Whether it was so before: such a step is never applied.
+        pub fn is_already_so(&self) -> bool {
+            match self { $(Self::$Action(change) => change.before == change.after),* }
+        }
+    }
+
+    $(impl From<Change<$Action>> for AnyChange {
+        fn from(change: Change<$Action>) -> Self {
+            Self::$Action(change)
+        }
+    })*
+
+    impl Serialize for AnyChange {
+        fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            let wire = match self {
+                $(Self::$Action(change) => serde_json::to_value(change).map(|change| Wire {
+                    action: <$Action as Action>::NAME.to_owned(),
+                    change,
+                })),*
+            };
+            wire.map_err(serde::ser::Error::custom)?.serialize(to)
+        }
+    }
+
+    impl TryFrom<Wire> for AnyChange {
+        type Error = String;
+        fn try_from(wire: Wire) -> Result<Self, String> {
+            match wire.action.as_str() {
+                $(<$Action as Action>::NAME => {
+                    serde_json::from_value(wire.change).map(Self::$Action).map_err(|error| error.to_string())
+                })*
+                other => Err(format!("action `{other}` is unknown to this version")),
+            }
+        }
+    }
+}}
+
+actions! {
+    InterfaceGroups => "interface_groups.rs",
+    InstanceTag => "instance_tag.rs",
+    SessionDeny => "session_deny.rs",
+    UserAttachment => "user_attachment.rs",
+    UserInlineDeny => "user_inline_deny.rs",
+    AccessKeyStatus => "access_key_status.rs",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_action_has_a_name_of_its_own_a_page_and_permissions() {
+        let mut names: Vec<_> = ALL.iter().map(|entry| entry.name).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count, "two actions share a name: {names:?}");
+        for entry in ALL {
+            assert_eq!(entry.name.split('.').count(), 3, "{} is no service.object.aspect", entry.name);
+            assert!(entry.source.starts_with("//! "), "{} has no page", entry.name);
+            assert!(!entry.permissions.is_empty(), "{} needs no permission?", entry.name);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! A managed policy on an IAM user, attached or not: AWS's own AWSDenyAll.
+//!
+//! # What it does
+//! Attaches the policy. Denying the user also ends the sessions that he made with GetSessionToken and GetFederationToken.
+//! # Undo
+//! Detaches it, if it was not attached before.
+//! # Limits
+//! Roles that the user has assumed are not touched. IAM takes seconds to spread an attachment.
+
+use super::{Action, Release};
+use crate::{
+    aws::{Aws, AwsError, classify},
+    domain::{AccountId, Arn, Text, UserId, UserName},
+};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserAttachment {
+    pub account: AccountId,
+    pub user: UserName,
+    pub user_id: UserId,
+    pub policy: Arn,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attachment {
+    Attached,
+    Detached,
+}
+
+impl Action for UserAttachment {
+    const NAME: &'static str = "iam.user.attachment";
+    const PERMISSIONS: &'static [&'static str] =
+        &["iam:AttachUserPolicy", "iam:DetachUserPolicy", "iam:GetUser", "iam:ListAttachedUserPolicies"];
+    const RELEASE: Release = Release::Restores;
+    type State = Attachment;
+
+    fn command(&self, to: &Attachment) -> Option<String> {
+        let verb = match to {
+            Attachment::Attached => "attach",
+            Attachment::Detached => "detach",
+        };
+        Some(format!("aws iam {verb}-user-policy --user-name {} --policy-arn {}", self.user, self.policy))
+    }
+
+    async fn read(&self, aws: &Aws) -> Result<Attachment, AwsError> {
+        let (same, attached) =
+            futures::join!(same_user(aws, &self.user, &self.user_id), attached_policies(aws, &self.user));
+        same?;
+        Ok(Attachment::of(&self.policy, &attached?))
+    }
+
+    async fn apply(&self, aws: &Aws, to: &Attachment) -> Result<(), AwsError> {
+        let (iam, user, policy) = (aws.iam(), self.user.as_str(), self.policy.as_str());
+        match to {
+            Attachment::Attached => iam
+                .attach_user_policy()
+                .user_name(user)
+                .policy_arn(policy)
+                .send()
+                .await
+                .map(drop)
+                .map_err(classify("iam:AttachUserPolicy")),
+            Attachment::Detached => {
+                match iam
+                    .detach_user_policy()
+                    .user_name(user)
+                    .policy_arn(policy)
+                    .send()
+                    .await
+                    .map_err(classify("iam:DetachUserPolicy"))
+                {
+                    Ok(_) | Err(AwsError::NotFound { .. }) => Ok(()),
+                    Err(error) => Err(error),
+                }
+            }
+        }
+    }
+}
+
+impl Attachment {
+    pub fn of(policy: &Arn, attached: &[String]) -> Self {
+        if attached.iter().any(|arn| arn == policy.as_str()) { Self::Attached } else { Self::Detached }
+    }
+}
+
+/// ARNs of all managed policies on the user.
+pub async fn attached_policies(aws: &Aws, user: &UserName) -> Result<Vec<String>, AwsError> {
+    let mut pages = aws.iam().list_attached_user_policies().user_name(user.as_str()).into_paginator().items().send();
+    let mut found = Vec::new();
+    while let Some(policy) = pages.try_next().await.map_err(classify("iam:ListAttachedUserPolicies"))? {
+        found.extend(policy.policy_arn().map(str::to_owned));
+    }
+    Ok(found)
+}
+
+/// Names are not ids: a user who was deleted and made again is a stranger.
+pub async fn same_user(aws: &Aws, user: &UserName, id: &UserId) -> Result<(), AwsError> {
+    const OPERATION: &str = "iam:GetUser";
+    let answer = aws.iam().get_user().user_name(user.as_str()).send().await.map_err(classify(OPERATION))?;
+    if answer.user().is_some_and(|user| user.user_id() == id.as_str()) {
+        Ok(())
+    } else {
+        Err(AwsError::NotFound { operation: OPERATION, message: Text::new("another user has this name now") })
+    }
+}
+
+impl fmt::Display for UserAttachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{} {}", self.account, self.user, self.user_id, self.policy)
+    }
+}
+
+impl fmt::Display for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Attached => "attached",
+            Self::Detached => "not attached",
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! An inline policy on an IAM user that denies everything, for users who have no room for an attached one.
+//!
+//! # What it does
+//! Puts the inline policy `CordonDenyAll`. Chosen in the plan where the quota of attached policies is used up.
+//! # Undo
+//! Deletes the policy, or puts back what stood under its name.
+//! # Limits
+//! Inline policies of a user have 2,048 characters in all; where ours does not fit, the plan says so.
+
+use super::{
+    Action, PolicyState, Release,
+    policy_document::{deny_all, inline_size},
+    user_attachment::same_user,
+};
+use crate::{
+    aws::{Aws, AwsError, classify},
+    domain::{AccountId, UserId, UserName},
+};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserInlineDeny {
+    pub account: AccountId,
+    pub user: UserName,
+    pub user_id: UserId,
+}
+
+impl UserInlineDeny {
+    pub const POLICY: &'static str = "CordonDenyAll";
+
+    /// Characters that it takes of the user's quota.
+    pub fn size() -> usize {
+        inline_size(&deny_all().to_string())
+    }
+
+    pub async fn read_policy(&self, aws: &Aws) -> Result<PolicyState, AwsError> {
+        let call = aws.iam().get_user_policy().user_name(self.user.as_str()).policy_name(Self::POLICY);
+        match call.send().await.map_err(classify("iam:GetUserPolicy")) {
+            Ok(answer) => Ok(PolicyState::folded(Some(answer.policy_document()), &deny_all())),
+            Err(AwsError::NotFound { .. }) => Ok(PolicyState::Absent),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Action for UserInlineDeny {
+    const NAME: &'static str = "iam.user.inline-deny";
+    const PERMISSIONS: &'static [&'static str] =
+        &["iam:DeleteUserPolicy", "iam:GetUser", "iam:GetUserPolicy", "iam:PutUserPolicy"];
+    const RELEASE: Release = Release::Restores;
+    type State = PolicyState;
+
+    fn command(&self, to: &PolicyState) -> Option<String> {
+        let delete = || format!("aws iam delete-user-policy --user-name {} --policy-name {}", self.user, Self::POLICY);
+        matches!(to, PolicyState::Absent).then(delete)
+    }
+
+    async fn read(&self, aws: &Aws) -> Result<PolicyState, AwsError> {
+        let (same, policy) = futures::join!(same_user(aws, &self.user, &self.user_id), self.read_policy(aws));
+        same?;
+        policy
+    }
+
+    async fn apply(&self, aws: &Aws, to: &PolicyState) -> Result<(), AwsError> {
+        let (iam, user) = (aws.iam(), self.user.as_str());
+        match to.document(&deny_all()) {
+            Some(document) => {
+                let call = iam.put_user_policy().user_name(user).policy_name(Self::POLICY).policy_document(document);
+                call.send().await.map(drop).map_err(classify("iam:PutUserPolicy"))
+            }
+            None => match iam
+                .delete_user_policy()
+                .user_name(user)
+                .policy_name(Self::POLICY)
+                .send()
+                .await
+                .map_err(classify("iam:DeleteUserPolicy"))
+            {
+                Ok(_) | Err(AwsError::NotFound { .. }) => Ok(()),
+                Err(error) => Err(error),
+            },
+        }
+    }
+}
+
+impl fmt::Display for UserInlineDeny {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{} {}", self.account, self.user, self.user_id, Self::POLICY)
+    }
+}

@@ -1,0 +1,293 @@
+//! The only place that builds clients: one shared HTTP client, one client a service and region, made when first needed.
+//! Must not know findings, plans or policy.
+
+use crate::domain::{AccountId, Arn, IncidentId, Partition, Region, Text};
+use crate::journal::Registry;
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_smithy_http_client::{Builder, tls};
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    },
+    orchestrator::{HttpRequest, HttpResponse},
+    result::SdkError,
+    runtime_components::RuntimeComponents,
+};
+use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+use tokio::sync::OnceCell;
+
+tokio::task_local! {
+    /// The incident that is being worked on; it goes into the user agent of every call, so that ours are found in CloudTrail.
+    pub static INCIDENT: IncidentId;
+}
+
+/// Longer than any answer takes that is still coming; shorter than the lease.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// One account, as the credentials see it.
+pub struct Aws {
+    config: SdkConfig,
+    ec2: Mutex<HashMap<Region, aws_sdk_ec2::Client>>,
+    iam: OnceLock<aws_sdk_iam::Client>,
+    sns: OnceLock<aws_sdk_sns::Client>,
+    sts: OnceLock<aws_sdk_sts::Client>,
+    identity: OnceCell<Identity>,
+    pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) quarantine: crate::actions::QuarantineCache,
+}
+
+/// Who we are, by STS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub account: AccountId,
+    pub partition: Partition,
+    pub arn: Arn,
+    /// `AROA…` or `AIDA…`, without the session.
+    pub unique_id: String,
+}
+
+/// What an AWS call came to, for those who must decide. Nobody else looks at codes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AwsError {
+    #[error("{operation} was throttled")]
+    Throttled { operation: &'static str },
+    #[error("{operation} was denied: {message}")]
+    Denied { operation: &'static str, message: Text },
+    #[error("{operation} found nothing: {message}")]
+    NotFound { operation: &'static str, message: Text },
+    #[error("{operation} met another change: {message}")]
+    Conflict { operation: &'static str, message: Text },
+    /// It may or may not have happened.
+    #[error("{operation} gave no clear answer: {message}")]
+    Ambiguous { operation: &'static str, message: Text },
+    #[error("{operation} was rejected with `{code}`: {message}")]
+    Rejected { operation: &'static str, code: String, message: Text },
+}
+
+impl AwsError {
+    /// Whether asking again may help.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Throttled { .. } | Self::Ambiguous { .. } | Self::Conflict { .. })
+    }
+
+    /// An answer that lacks what its model says is in it.
+    pub fn incomplete(operation: &'static str, what: &str) -> Self {
+        Self::Rejected { operation, code: "IncompleteAnswer".into(), message: Text::new(what) }
+    }
+}
+
+impl Aws {
+    /// Reads endpoint, region and credentials from the SDK's own variables; makes no call.
+    pub async fn from_environment(registry: Arc<dyn Registry>) -> Self {
+        let https =
+            Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https();
+        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(SharedHttpClient::new(Tagging { inner: https }))
+            .retry_config(
+                RetryConfig::standard()
+                    .with_max_attempts(3)
+                    .with_initial_backoff(Duration::from_millis(100))
+                    .with_max_backoff(Duration::from_secs(1)),
+            )
+            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build())
+            .load()
+            .await;
+        Self {
+            config,
+            ec2: Mutex::default(),
+            iam: OnceLock::new(),
+            sns: OnceLock::new(),
+            sts: OnceLock::new(),
+            identity: OnceCell::new(),
+            registry,
+            quarantine: Default::default(),
+        }
+    }
+
+    /// EC2 in the region of the thing, which need not be the function's.
+    pub fn ec2(&self, region: &Region) -> aws_sdk_ec2::Client {
+        let mut clients = self.ec2.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            let region = aws_sdk_ec2::config::Region::new(region.to_string());
+            aws_sdk_ec2::Client::from_conf(aws_sdk_ec2::config::Builder::from(&self.config).region(region).build())
+        };
+        clients.entry(region.clone()).or_insert_with(make).clone()
+    }
+
+    pub fn iam(&self) -> &aws_sdk_iam::Client {
+        self.iam.get_or_init(|| aws_sdk_iam::Client::new(&self.config))
+    }
+
+    pub fn sns(&self) -> &aws_sdk_sns::Client {
+        self.sns.get_or_init(|| aws_sdk_sns::Client::new(&self.config))
+    }
+
+    /// Who the credentials belong to; asked once a process.
+    pub async fn identity(&self) -> Result<&Identity, AwsError> {
+        self.identity.get_or_try_init(|| self.ask_identity()).await
+    }
+
+    async fn ask_identity(&self) -> Result<Identity, AwsError> {
+        const OPERATION: &str = "sts:GetCallerIdentity";
+        let sts = self.sts.get_or_init(|| aws_sdk_sts::Client::new(&self.config));
+        let answer = sts.get_caller_identity().send().await.map_err(classify(OPERATION))?;
+        let lacks = |what| AwsError::incomplete(OPERATION, what);
+        let arn = answer.arn().and_then(|arn| Arn::parse(arn).ok()).ok_or_else(|| lacks("no ARN"))?;
+        let account = answer.account().and_then(|id| AccountId::parse(id).ok()).ok_or_else(|| lacks("no account"))?;
+        let unique_id =
+            answer.user_id().and_then(|id| id.split(':').next()).ok_or_else(|| lacks("no user id"))?.to_owned();
+        let partition = arn
+            .as_str()
+            .split(':')
+            .nth(1)
+            .and_then(|p| Partition::parse(p).ok())
+            .ok_or_else(|| lacks("no partition"))?;
+        Ok(Identity { account, partition, arn, unique_id })
+    }
+}
+
+/// The one place that looks at error codes. `operation` names the call as IAM does, for messages.
+pub fn classify<E>(operation: &'static str) -> impl Fn(SdkError<E, HttpResponse>) -> AwsError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    move |error| {
+        let SdkError::ServiceError(answer) = &error else {
+            let message = Text::new(&DisplayErrorContext(&error).to_string());
+            return match error {
+                SdkError::ConstructionFailure(_) => {
+                    AwsError::Rejected { operation, code: "ConstructionFailure".into(), message }
+                }
+                _ => AwsError::Ambiguous { operation, message },
+            };
+        };
+        let code = answer.err().code().unwrap_or_default();
+        let message = Text::new(answer.err().message().unwrap_or_default());
+        match code {
+            c if is_throttling(c) => AwsError::Throttled { operation },
+            c if is_missing(c) => AwsError::NotFound { operation, message },
+            c if DENIED.contains(&c) => AwsError::Denied { operation, message },
+            c if CONFLICTS.contains(&c) => AwsError::Conflict { operation, message },
+            _ if answer.raw().status().is_server_error() || code.is_empty() => {
+                AwsError::Ambiguous { operation, message }
+            }
+            c => AwsError::Rejected { operation, code: Text::new(c).to_string(), message },
+        }
+    }
+}
+
+/// EC2, the query protocol and the JSON services each have their own words for it.
+fn is_throttling(code: &str) -> bool {
+    code.contains("Throttl")
+        || [
+            "RequestLimitExceeded",
+            "TooManyRequestsException",
+            "ProvisionedThroughputExceededException",
+            "SlowDown",
+            "RequestThrottled",
+        ]
+        .contains(&code)
+}
+
+fn is_missing(code: &str) -> bool {
+    code == "NoSuchEntity" || code == "NotFound" || code.ends_with(".NotFound") || code.ends_with("NotFoundException")
+}
+
+const DENIED: [&str; 9] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthFailure",
+    "AuthorizationError",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "UnauthorizedOperation",
+    "UnrecognizedClientException",
+];
+
+const CONFLICTS: [&str; 8] = [
+    "ConcurrentModification",
+    "ConditionalCheckFailedException",
+    "ConflictException",
+    "EntityTemporarilyUnmodifiable",
+    "IncorrectState",
+    "ResourceContention",
+    "TransactionCanceledException",
+    "TransactionConflictException",
+];
+
+/// The shared HTTP client; writes the incident into the user agent, which is not part of the signature.
+#[derive(Clone, Debug)]
+struct Tagging<T> {
+    inner: T,
+}
+
+impl HttpClient for Tagging<SharedHttpClient> {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(Tagging { inner: self.inner.http_connector(settings, components) })
+    }
+}
+
+impl HttpConnector for Tagging<SharedHttpConnector> {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        if let Ok(incident) = INCIDENT.try_with(Clone::clone) {
+            let agent = request.headers().get("user-agent").unwrap_or_default();
+            let agent = format!("{agent} cordon/{incident}");
+            request.headers_mut().insert("user-agent", agent);
+        }
+        self.inner.call(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_iam::operation::get_user::GetUserError;
+    use aws_smithy_types::{body::SdkBody, error::ErrorMetadata};
+
+    fn answered(status: u16, code: &str) -> AwsError {
+        let raw = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
+        let metadata = ErrorMetadata::builder().code(code).message("said <b>so</b>\n").build();
+        classify("iam:GetUser")(SdkError::service_error(GetUserError::generic(metadata), raw))
+    }
+
+    #[test]
+    fn errors_are_told_apart_in_one_place() {
+        type Is = fn(&AwsError) -> bool;
+        let (throttled, missing, denied, conflict, ambiguous, rejected): (Is, Is, Is, Is, Is, Is) = (
+            |e| matches!(e, AwsError::Throttled { .. }),
+            |e| matches!(e, AwsError::NotFound { .. }),
+            |e| matches!(e, AwsError::Denied { .. }),
+            |e| matches!(e, AwsError::Conflict { .. }),
+            |e| matches!(e, AwsError::Ambiguous { .. }),
+            |e| matches!(e, AwsError::Rejected { .. }),
+        );
+        for (status, code, is) in [
+            (503, "RequestLimitExceeded", throttled),
+            (400, "Throttling", throttled),
+            (400, "ThrottlingException", throttled),
+            (404, "NoSuchEntity", missing),
+            (400, "InvalidInstanceID.NotFound", missing),
+            (400, "InvalidGroup.NotFound", missing),
+            (403, "AccessDenied", denied),
+            (403, "UnauthorizedOperation", denied),
+            (409, "EntityTemporarilyUnmodifiable", conflict),
+            (409, "ConcurrentModification", conflict),
+            (500, "InternalError", ambiguous),
+            (503, "Unavailable", ambiguous),
+            (500, "", ambiguous),
+            (409, "LimitExceeded", rejected),
+            (400, "UnmodifiableEntity", rejected),
+            (400, "InvalidGroup.Duplicate", rejected),
+        ] {
+            let error = answered(status, code);
+            assert!(is(&error), "{status} {code}: {error:?}");
+            assert!(!error.to_string().contains('\n'), "{error}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The Lambda function: settings, clients, run.
+
+use cordon::{
+    analyst::Analyst,
+    aws::Aws,
+    clock::Clock,
+    domain::Timestamp,
+    entry::{self, Reply},
+    journal::MemoryJournal,
+    notify::SnsNotifier,
+    responder::Responder,
+    settings::{Settings, SettingsError},
+};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,cordon=info"));
+    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_current_span(false).init();
+    let responder = start().await;
+    let responder = &responder;
+    run(service_fn(move |event: LambdaEvent<Box<RawValue>>| handle(responder, event))).await
+}
+
+/// Wrong settings do not stop the process: every invocation fails with them, so that the events reach the dead-letter queue.
+async fn start() -> Result<Responder, SettingsError> {
+    let settings = Settings::from_environment().inspect_err(|error| tracing::error!(%error, "settings"))?;
+    let journal = Arc::new(MemoryJournal::default());
+    let aws = Arc::new(Aws::from_environment(journal.clone()).await);
+    let notifier = Arc::new(SnsNotifier { aws: aws.clone(), topic: settings.topic });
+    let analyst = Analyst { aws, policy: settings.policy, ceiling: settings.mode };
+    Ok(Responder { analyst, journal, notifier, clock: Clock::system() })
+}
+
+async fn handle(
+    responder: &Result<Responder, SettingsError>,
+    event: LambdaEvent<Box<RawValue>>,
+) -> Result<Reply, Error> {
+    let responder = responder.as_ref().map_err(Clone::clone)?;
+    let deadline = i64::try_from(event.context.deadline).map(Timestamp::from_millis).ok();
+    Ok(entry::invoke(responder, event.payload.get(), deadline).await?)
+}

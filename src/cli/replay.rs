@@ -1,0 +1,318 @@
+//! `cordon replay FILE…`: what would be decided, and why. Pure unless an account is asked for.
+
+use crate::{
+    analyst::Analyst,
+    aws::Aws,
+    clock::Clock,
+    decision::{Decision, Judged, decide},
+    domain::{Outcome, Report, Timestamp},
+    ingest::{self, Ingested, Piece},
+    journal::MemoryJournal,
+    playbooks::Playbook,
+    policy::{Mode, Policy},
+    settings::read_policy,
+    survey::Facts,
+};
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    io::{Read, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Reads EventBridge events, bare findings in either casing, arrays, NDJSON and GetFindings output.
+Age is judged at the time of the event itself, unless --now is given.
+
+Examples:
+  cordon replay events/guardduty
+  cordon replay --json event.json | jq .outcome
+  aws guardduty get-findings … | cordon replay -
+  cordon replay --against event.json        the full plan for the account of your credentials; changes nothing
+
+Exit codes: 0 every event was judged, 1 a file could not be read or the account could not be surveyed, 2 wrong usage.")]
+pub struct Replay {
+    /// Files, folders (their .json, .jsonl and .ndjson files), or - for standard input
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// One JSON object for each event
+    #[arg(long)]
+    json: bool,
+    /// Read the account of the SDK's credentials and show the full plan
+    #[arg(long)]
+    against: bool,
+    /// Judge the age of findings at this moment
+    #[arg(long)]
+    now: bool,
+    /// The ceiling, as CORDON_MODE would set it
+    #[arg(long, value_enum, default_value_t = Ceiling::Contain)]
+    mode: Ceiling,
+    /// A policy document instead of the embedded default
+    #[arg(long, env = "CORDON_POLICY")]
+    policy: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Ceiling {
+    Observe,
+    Approve,
+    Contain,
+}
+
+impl From<Ceiling> for Mode {
+    fn from(ceiling: Ceiling) -> Self {
+        match ceiling {
+            Ceiling::Observe => Self::Observe,
+            Ceiling::Approve => Self::Approve,
+            Ceiling::Contain => Self::Contain,
+        }
+    }
+}
+
+impl Replay {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let policy = match &self.policy {
+            Some(path) => read_policy(&path.to_string_lossy()).map_err(anyhow::Error::msg)?,
+            None => Policy::default(),
+        };
+        let analyst = if self.against { Some(analyst(policy.clone(), self.mode.into()).await) } else { None };
+        let (mut counts, mut failed) = (BTreeMap::<String, usize>::new(), 0);
+        for source in sources(&self.files)? {
+            let text = match read(&source) {
+                Ok(text) => text,
+                Err(error) => {
+                    eprintln!("cordon: {error:#}");
+                    failed += 1;
+                    continue;
+                }
+            };
+            for piece in ingest::pieces(&text) {
+                let record = match self.judge(&piece, &policy, analyst.as_ref()).await {
+                    Ok(record) => record,
+                    Err(error) => {
+                        eprintln!("cordon: {}: {error:#}", source.display());
+                        failed += 1;
+                        continue;
+                    }
+                };
+                *counts.entry(record.outcome_kind()).or_default() += 1;
+                record.print(&source, &piece, self.json)?;
+            }
+        }
+        if !self.json {
+            let counted: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+            eprintln!("\n{} events: {}", counts.values().sum::<usize>(), counted.join(", "));
+        }
+        Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    async fn judge(&self, piece: &Piece, policy: &Policy, analyst: Option<&Analyst>) -> anyhow::Result<Record> {
+        let now = if self.now {
+            Timestamp::from_millis(Clock::system().now_millis())
+        } else {
+            own_time(&ingest::replayed(piece))
+        };
+        let decision = decide(ingest::replayed(piece), policy, self.mode.into(), now);
+        let report = match analyst {
+            Some(analyst) => {
+                let looked = analyst.look(ingest::replayed(piece), now).await;
+                // The SDK's reason, missing credentials for example, is in the cause.
+                Some(looked.map_err(|error| match error.source() {
+                    Some(cause) => anyhow::anyhow!("{error}: {cause}"),
+                    None => anyhow::anyhow!("{error}"),
+                })?)
+            }
+            None => None,
+        };
+        Ok(Record { decision, report })
+    }
+}
+
+async fn analyst(policy: Policy, ceiling: Mode) -> Analyst {
+    Analyst { aws: Arc::new(Aws::from_environment(Arc::new(MemoryJournal::default())).await), policy, ceiling }
+}
+
+/// The time at which the event itself was news.
+fn own_time(ingested: &Ingested) -> Timestamp {
+    let time = match ingested {
+        Ingested::Finding(finding) => finding.updated.or(finding.last_seen).or(finding.created),
+        Ingested::Ended(_) => None,
+    };
+    time.unwrap_or(Timestamp::from_millis(0))
+}
+
+fn sources(files: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for file in files {
+        if file.is_dir() { walk(file, &mut found)? } else { found.push(file.clone()) }
+    }
+    Ok(found)
+}
+
+fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read folder `{}`", folder.display()))?;
+    let mut paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            walk(&path, found)?;
+        } else if path
+            .extension()
+            .is_some_and(|e| ["json", "jsonl", "ndjson"].iter().any(|known| e.eq_ignore_ascii_case(known)))
+        {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn read(source: &Path) -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    if source == Path::new("-") {
+        std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
+    } else {
+        bytes = std::fs::read(source).with_context(|| format!("cannot read `{}`", source.display()))?;
+    }
+    // What is no UTF-8 is no JSON either; the replaced characters let the parser say so.
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// One event, judged.
+struct Record {
+    decision: Decision,
+    /// Only with an account.
+    report: Option<Report>,
+}
+
+impl Record {
+    /// The outcome as far as it is known; none where facts must be read first.
+    fn outcome(&self) -> Option<&Outcome> {
+        match (&self.report, &self.decision) {
+            (Some(report), _) => Some(&report.outcome),
+            (None, Decision::Ended { outcome, .. }) => Some(outcome),
+            (None, Decision::Treat { .. }) => None,
+        }
+    }
+
+    fn outcome_kind(&self) -> String {
+        self.outcome().map_or_else(|| "NeedsFacts".to_owned(), |outcome| outcome.kind.to_string())
+    }
+
+    fn judged(&self) -> Option<&Judged> {
+        match &self.decision {
+            Decision::Ended { judged, .. } => judged.as_deref(),
+            Decision::Treat { judged, .. } => Some(judged),
+        }
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        match &self.decision {
+            Decision::Treat { target, .. } => Facts::reads(target),
+            Decision::Ended { .. } => &[],
+        }
+    }
+
+    fn playbook(&self) -> Option<&'static dyn Playbook> {
+        match &self.decision {
+            Decision::Treat { playbook, .. } => Some(*playbook),
+            Decision::Ended { .. } => None,
+        }
+    }
+
+    fn target(&self) -> Option<String> {
+        match &self.decision {
+            Decision::Treat { target, .. } => Some(target.to_string()),
+            Decision::Ended { .. } => None,
+        }
+    }
+
+    fn print(&self, source: &Path, piece: &Piece, as_json: bool) -> std::io::Result<()> {
+        let mut out = std::io::stdout().lock();
+        if as_json { writeln!(out, "{}", self.json(source, piece)) } else { self.text(&mut out, source, piece) }
+    }
+
+    fn json(&self, source: &Path, piece: &Piece) -> Value {
+        let judged = self.judged();
+        json!({
+            "source": source.to_string_lossy(),
+            "line": piece.line,
+            "ordinal": piece.ordinal,
+            "finding": judged.map(|j| json!({
+                "id": j.finding.id,
+                "type": j.finding.type_shown,
+                "severity": j.finding.score,
+                "resource_type": j.finding.resource_type,
+                "account": Some(&j.finding.account_shown).filter(|shown| !shown.as_str().is_empty()),
+                "region": j.finding.region,
+                "gaps": j.finding.gaps,
+            })),
+            "incident": judged.map(|j| &j.incident),
+            "severity": judged.map(|j| j.assessment.severity),
+            "triage": judged.map(|j| &j.triage),
+            "mode": judged.map(|j| j.assessment.mode),
+            "reasons": judged.map(|j| &j.assessment.reasons),
+            "playbook": self.playbook().map(|p| p.id()),
+            "target": self.target(),
+            "reads": self.reads(),
+            "outcome": {
+                "kind": self.outcome_kind(),
+                "reasons": self.outcome().map(|outcome| outcome.reasons.as_slice()).unwrap_or_default(),
+            },
+            "report": self.report,
+        })
+    }
+
+    fn text(&self, out: &mut impl Write, source: &Path, piece: &Piece) -> std::io::Result<()> {
+        let line = piece.line.map(|line| format!(":{line}")).unwrap_or_default();
+        writeln!(out, "{}{line}", source.display())?;
+        if let Some(judged) = self.judged() {
+            let finding = &judged.finding;
+            let score = finding.score.map(|score| format!(" ({score})")).unwrap_or_default();
+            writeln!(
+                out,
+                "  {}{score}  {}  incident {}",
+                judged.assessment.severity, finding.type_shown, judged.incident
+            )?;
+            let triage = &judged.triage;
+            writeln!(out, "  situation  {} ({:?}, {:?} evidence)", triage.situation, triage.standing, triage.evidence)?;
+        }
+        if let (Some(playbook), Some(target), Some(judged)) = (self.playbook(), self.target(), self.judged()) {
+            writeln!(out, "  playbook   {} on {target}", playbook.id())?;
+            writeln!(out, "  mode       {}", judged.assessment.mode)?;
+            for reason in judged.triage.reasons.iter().chain(&judged.assessment.reasons) {
+                writeln!(out, "  because    {reason}")?;
+            }
+        }
+        match &self.report {
+            None if !self.reads().is_empty() => writeln!(out, "  reads      {}", self.reads().join(", "))?,
+            None => {}
+            Some(report) => {
+                for step in &report.steps {
+                    writeln!(out, "  step       [{}] {step}", step.state)?;
+                }
+                for risk in &report.residual {
+                    writeln!(out, "  open       {}", risk.text)?;
+                }
+                if let Some(plan) = &report.plan {
+                    writeln!(out, "  plan       {plan}")?;
+                }
+            }
+        }
+        if let Some(outcome) = self.outcome() {
+            writeln!(out, "  outcome    {}", outcome.kind)?;
+            for reason in &outcome.reasons {
+                writeln!(out, "             {reason}")?;
+            }
+        }
+        for gap in self.judged().map(|judged| judged.finding.gaps.as_slice()).unwrap_or_default() {
+            writeln!(out, "  gap        {gap}")?;
+        }
+        Ok(())
+    }
+}

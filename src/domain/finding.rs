@@ -1,0 +1,158 @@
+//! One normalised report of a sensor.
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use super::{
+    AccessKeyId, AccountId, Arn, FindingId, FindingType, InstanceId, Partition, Region, Score, Text, Timestamp,
+};
+use serde::Serialize;
+use std::fmt;
+
+/// A finding as the rest of Cordon sees it: ids are parsed, text is cleaned, what was odd is a [`Gap`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    pub id: FindingId,
+    /// `None` where the type has no grammar of a type; `type_shown` shows it nevertheless.
+    pub kind: Option<FindingType>,
+    pub type_shown: Text,
+    /// Where it happened: the account to act in, never the bus's (`detail.accountId`).
+    pub account: Option<AccountId>,
+    pub account_shown: Text,
+    pub region: Option<Region>,
+    pub partition: Partition,
+    pub score: Option<Score>,
+    pub title: Text,
+    pub description: Text,
+    pub lifecycle: Lifecycle,
+    pub created: Option<Timestamp>,
+    pub updated: Option<Timestamp>,
+    pub first_seen: Option<Timestamp>,
+    pub last_seen: Option<Timestamp>,
+    /// Occurrences that GuardDuty has folded into this finding.
+    pub count: Option<u64>,
+    /// `Instance`, `AccessKey`, …: what the sensor says; `resources` is what we could read of it.
+    pub resource_type: Option<Text>,
+    pub resources: Vec<Resource>,
+    pub role: Option<Role>,
+    pub action: Option<Action>,
+    pub direction: Option<Direction>,
+    /// Addresses and domains of the other side, for people to read.
+    pub remote: Vec<Text>,
+    pub gaps: Vec<Gap>,
+}
+
+impl Finding {
+    pub fn instance(&self) -> Option<&InstanceResource> {
+        self.resources.iter().find_map(|r| match r {
+            Resource::Instance(instance) => Some(instance),
+            _ => None,
+        })
+    }
+
+    pub fn access_key(&self) -> Option<&AccessKeyResource> {
+        self.resources.iter().find_map(|r| match r {
+            Resource::AccessKey(key) => Some(key),
+            _ => None,
+        })
+    }
+}
+
+/// Whether a finding is about something real and open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lifecycle {
+    Live,
+    /// Made by CreateSampleFindings; its resources do not exist, or are somebody else's by accident.
+    Sample,
+    /// Put aside by a person; GuardDuty goes on sending its occurrences.
+    Archived,
+}
+
+/// A part of the finding that could not be used, and why. A gap is no error: the rest of the finding stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// Path of the member, as in `resource.instanceDetails.instanceId`.
+    pub field: &'static str,
+    pub problem: String,
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.problem)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Resource {
+    Instance(InstanceResource),
+    AccessKey(AccessKeyResource),
+    /// A bucket, cluster, database, function, …: named for people, not parsed for a call.
+    Other {
+        what: &'static str,
+        name: Text,
+    },
+}
+
+/// What the event says of an instance. Read the instance again before acting: this was true at detection.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct InstanceResource {
+    pub id: InstanceId,
+    /// Lets the role be looked up beside the instance; believed only if the instance says the same.
+    pub profile: Option<Arn>,
+}
+
+/// Whose credentials were used.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AccessKeyResource {
+    /// Console sign-ins have none.
+    pub key: Option<AccessKeyId>,
+    /// `AIDA…`, `AROA…:session` or what else the sensor says.
+    pub principal_id: Text,
+    pub name: Text,
+    pub user_type: UserType,
+}
+
+/// `userType` of GuardDuty's accessKeyDetails.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UserType {
+    IamUser,
+    AssumedRole,
+    FederatedUser,
+    Root,
+    /// Another account, or nobody (anonymous access).
+    AwsAccount,
+    AwsService,
+    Directory,
+    Unknown,
+}
+
+/// `service.resourceRole`; alone it does not say who is compromised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    Target,
+    Actor,
+    Unknown,
+}
+
+/// `service.action.actionType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    NetworkConnection,
+    PortProbe,
+    DnsRequest,
+    AwsApiCall,
+    KubernetesApiCall,
+    RdsLoginAttempt,
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    Inbound,
+    Outbound,
+    Unknown,
+}

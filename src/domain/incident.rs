@@ -1,0 +1,189 @@
+//! What is treated, and what is contained.
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use super::{
+    AccountId, Arn, FindingId, IdError, InstanceId, Partition, Region, RoleId, RoleName, SessionName, UserId, UserName,
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+/// One resource or principal to contain. Principals carry their unique id: a name alone is no identity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Target {
+    Instance {
+        account: AccountId,
+        region: Region,
+        id: InstanceId,
+        /// The profile that the event names, so that its role can be looked up beside the instance. A hint, never a fact.
+        #[serde(skip)]
+        profile_hint: Option<Arn>,
+    },
+    User {
+        account: AccountId,
+        partition: Partition,
+        name: UserName,
+        id: UserId,
+    },
+    RoleSession {
+        account: AccountId,
+        partition: Partition,
+        role: RoleName,
+        id: RoleId,
+        session: SessionName,
+    },
+}
+
+impl Target {
+    /// `account#region#kind#uid`: the same however the finding arrives. IAM is global.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Instance { account, region, id, .. } => format!("{account}#{region}#instance#{id}"),
+            Self::User { account, id, .. } => format!("{account}#global#user#{id}"),
+            Self::RoleSession { account, id, session, .. } => format!("{account}#global#role-session#{id}:{session}"),
+        }
+    }
+
+    pub fn account(&self) -> &AccountId {
+        match self {
+            Self::Instance { account, .. } | Self::User { account, .. } | Self::RoleSession { account, .. } => account,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Instance { account, region, id, .. } => write!(f, "instance {id} ({account}, {region})"),
+            Self::User { account, name, id, .. } => write!(f, "IAM user {name} ({account}, {id})"),
+            Self::RoleSession { account, role, id, session, .. } => {
+                write!(f, "session {session} of role {role} ({account}, {id})")
+            }
+        }
+    }
+}
+
+/// The name of an incident that a person can read aloud: `amber-otter-k7m2q`.
+///
+/// It is a readable form of a hash of account and finding id, so deliveries agree on it without talking.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct IncidentId(String);
+
+impl IncidentId {
+    pub fn of(account: &str, finding: &FindingId) -> Self {
+        let digest: [u8; 32] = Sha256::digest(format!("{account}\n{finding}")).into();
+        let [a, b, c, d, e, f, g, ..] = digest;
+        let word = |list: &[&'static str; 64], n: u8| list.get(usize::from(n % 64)).copied().unwrap_or_default();
+        let tail: String = [c, d, e, f, g].iter().map(|n| char::from(letter(*n))).collect();
+        Self(format!("{}-{}-{tail}", word(&ADJECTIVES, a), word(&ANIMALS, b)))
+    }
+
+    pub fn parse(given: &str) -> Result<Self, IdError> {
+        let parts: Vec<&str> = given.split('-').collect();
+        match parts.as_slice() {
+            [adjective, animal, tail]
+                if ADJECTIVES.contains(adjective)
+                    && ANIMALS.contains(animal)
+                    && tail.len() == 5
+                    && tail.bytes().all(|b| LETTERS.contains(&b)) =>
+            {
+                Ok(Self(given.to_owned()))
+            }
+            _ => Err(IdError { kind: "incident id", given: super::Text::new(given) }),
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for IncidentId {
+    type Error = IdError;
+    fn try_from(given: String) -> Result<Self, IdError> {
+        Self::parse(&given)
+    }
+}
+
+impl fmt::Display for IncidentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Without letters that are heard or read as another.
+const LETTERS: &[u8; 31] = b"23456789abcdefghjkmnpqrstuvwxyz";
+
+fn letter(n: u8) -> u8 {
+    LETTERS.get(usize::from(n % 31)).copied().unwrap_or(b'2')
+}
+
+#[rustfmt::skip]
+const ADJECTIVES: [&str; 64] = [
+    "amber", "ashen", "azure", "bold", "brave", "brisk", "bronze", "calm", "candid", "cedar", "clear", "cobalt", "copper", "coral", "crisp", "dapper",
+    "dusky", "eager", "early", "fabled", "fern", "fleet", "frosty", "gentle", "gilded", "golden", "grand", "happy", "hazel", "humble", "indigo", "iron",
+    "ivory", "jade", "jolly", "keen", "lively", "lucid", "lunar", "mellow", "merry", "misty", "mossy", "noble", "olive", "opal", "pearl", "plain",
+    "polar", "proud", "quiet", "rapid", "royal", "ruby", "rustic", "sandy", "silver", "sober", "solar", "steady", "sunny", "tidal", "velvet", "vivid",
+];
+
+#[rustfmt::skip]
+const ANIMALS: [&str; 64] = [
+    "adder", "badger", "bear", "beaver", "bison", "bobcat", "camel", "civet", "cobra", "condor", "coyote", "crane", "crow", "curlew", "dingo", "dove",
+    "eagle", "egret", "eland", "falcon", "ferret", "finch", "fox", "gecko", "gibbon", "goose", "hare", "hawk", "heron", "hornet", "hyena", "ibex",
+    "iguana", "impala", "jackal", "jaguar", "kestrel", "kiwi", "koala", "lemur", "lion", "lizard", "lynx", "magpie", "marten", "mole", "moose", "newt",
+    "ocelot", "osprey", "otter", "owl", "panda", "parrot", "puma", "quail", "raven", "robin", "seal", "stork", "tapir", "tiger", "walrus", "wolf",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incident_id_is_the_same_for_the_same_finding_and_reads_back() {
+        let finding = FindingId::parse("16afba5c5c43e07c9e3e5e2e544e95df").unwrap();
+        let id = IncidentId::of("111122223333", &finding);
+        assert_eq!(id, IncidentId::of("111122223333", &finding));
+        assert_ne!(id, IncidentId::of("111122223334", &finding));
+        assert_eq!(IncidentId::parse(id.as_str()), Ok(id));
+    }
+
+    #[test]
+    fn what_is_no_incident_id_is_refused() {
+        for text in
+            ["", "amber-otter", "amber-otter-1111", "amber-otter-aaaaaa", "blah-otter-aaaaa", "amber-otter-aaaa!"]
+        {
+            assert!(IncidentId::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_words_are_all_different() {
+        for list in [ADJECTIVES, ANIMALS] {
+            let mut words = list.to_vec();
+            words.sort_unstable();
+            words.dedup();
+            assert_eq!(words.len(), 64);
+        }
+    }
+
+    #[test]
+    fn a_user_and_a_role_of_one_name_are_two_targets() {
+        let (account, partition) = (AccountId::parse("111122223333").unwrap(), Partition::standard());
+        let user = Target::User {
+            account: account.clone(),
+            partition: partition.clone(),
+            name: UserName::parse("deploy").unwrap(),
+            id: UserId::parse("AIDACKCEVSQ6C2EXAMPLE").unwrap(),
+        };
+        let session = Target::RoleSession {
+            account,
+            partition,
+            role: RoleName::parse("deploy").unwrap(),
+            id: RoleId::parse("AROACKCEVSQ6C2EXAMPLE").unwrap(),
+            session: SessionName::parse("me").unwrap(),
+        };
+        assert_ne!(user.key(), session.key());
+    }
+}

@@ -1,0 +1,23 @@
+//! Plain data that everything speaks of: ids, findings, targets, outcomes. Must not know AWS SDKs, clocks or the network.
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod finding;
+mod ids;
+mod incident;
+mod outcome;
+mod severity;
+mod text;
+mod timestamp;
+
+pub use finding::{
+    AccessKeyResource, Action, Direction, Finding, Gap, InstanceResource, Lifecycle, Resource, Role, UserType,
+};
+pub use ids::{
+    AccessKeyId, AccountId, Arn, FindingId, FindingType, GroupId, IdError, InstanceId, InterfaceId, Partition,
+    ProfileName, Region, RoleId, RoleName, SessionName, UserId, UserName, VpcId,
+};
+pub use incident::{IncidentId, Target};
+pub use outcome::{Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, Way};
+pub use severity::{Score, Severity};
+pub use text::Text;
+pub use timestamp::Timestamp;

@@ -1,0 +1,154 @@
+//! How an event ended, and the one report that messages, logs and the command line are made of.
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use super::{IncidentId, Severity, Text, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::{borrow::Cow, fmt};
+
+/// Every event ends in exactly one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    pub kind: OutcomeKind,
+    pub reasons: Vec<Reason>,
+}
+
+impl Outcome {
+    pub fn new(kind: OutcomeKind, reasons: Vec<Reason>) -> Self {
+        Self { kind, reasons }
+    }
+
+    pub fn because(kind: OutcomeKind, code: &'static str, text: impl Into<String>) -> Self {
+        Self { kind, reasons: vec![Reason::new(code, text)] }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OutcomeKind {
+    /// Every step done and no known way left open, as read from the account.
+    Contained,
+    /// A step failed or waits, or a known way stays open.
+    PartiallyContained,
+    NotContained,
+    AwaitingApproval,
+    /// Judged; mode, policy or the lack of a playbook says look only.
+    Observed,
+    /// Went into an open incident.
+    Joined,
+    /// Refused: foreign account, vanished, protected, no usable id.
+    Declined,
+    /// Not ours to judge: a sample, archived, no finding.
+    Ignored,
+    Released,
+    PartiallyReleased,
+}
+
+impl fmt::Display for OutcomeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+/// A reason as data: the code is for machines and never changes its meaning, the text is for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    pub code: Cow<'static, str>,
+    pub text: String,
+}
+
+impl Reason {
+    pub fn new(code: &'static str, text: impl Into<String>) -> Self {
+        Self { code: Cow::Borrowed(code), text: text.into() }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Something that stays possible after the containment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResidualRisk {
+    pub way: Way,
+    pub text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// Known to be open: the outcome is PartiallyContained at best.
+    Open,
+    /// Cannot be seen from the account; said, because a person may know.
+    Unseen,
+}
+
+/// Everything that is told of an incident, once; messages, answers and the command line are made of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    pub incident: Option<IncidentId>,
+    pub outcome: Outcome,
+    pub finding_type: Text,
+    pub title: Text,
+    pub severity: Option<Severity>,
+    pub account: Text,
+    pub region: Text,
+    pub situation: Option<String>,
+    pub playbook: Option<String>,
+    pub target: Option<String>,
+    /// When the sensor last saw it.
+    pub seen: Option<Timestamp>,
+    pub remote: Vec<Text>,
+    /// How severity, situation and mode came about.
+    pub decision: Vec<Reason>,
+    /// Hash of the sorted lines of the plan; an approval binds to it.
+    pub plan: Option<String>,
+    pub steps: Vec<StepReport>,
+    pub residual: Vec<ResidualRisk>,
+    pub gaps: Vec<String>,
+}
+
+/// One step, as planned and as it was seen last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepReport {
+    pub stage: u8,
+    pub action: String,
+    pub target: String,
+    pub before: String,
+    pub after: String,
+    /// `Intended`, `Done`, `Failed: why`, …
+    pub state: String,
+    /// How it goes back, or why it stays.
+    pub undo: String,
+}
+
+impl fmt::Display for StepReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {} -> {}", self.action, self.target, self.before, self.after)
+    }
+}
+
+impl Report {
+    /// Of an event that was no finding.
+    pub fn without_finding(outcome: Outcome) -> Self {
+        Self {
+            incident: None,
+            outcome,
+            finding_type: Text::default(),
+            title: Text::default(),
+            severity: None,
+            account: Text::default(),
+            region: Text::default(),
+            situation: None,
+            playbook: None,
+            target: None,
+            seen: None,
+            remote: Vec::new(),
+            decision: Vec::new(),
+            plan: None,
+            steps: Vec::new(),
+            residual: Vec::new(),
+            gaps: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What one invocation of the responder may carry: an EventBridge event, or an SQS batch of them.
+
+use crate::{
+    domain::{Report, Timestamp},
+    responder::{Responder, Retry},
+};
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
+use futures::FutureExt;
+use serde::{Deserialize, Serialize};
+use std::panic::AssertUnwindSafe;
+
+/// The answer of one invocation.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Reply {
+    Report(Box<Report>),
+    Batch(SqsBatchResponse),
+}
+
+/// Enough of a payload to see that it is a batch.
+#[derive(Deserialize)]
+struct Peek {
+    #[serde(rename = "Records")]
+    records: Option<serde::de::IgnoredAny>,
+}
+
+/// # Errors
+/// Only where a repeat can help; of a batch, the messages that need a repeat are in the answer instead.
+pub async fn invoke(responder: &Responder, payload: &str, deadline: Option<Timestamp>) -> Result<Reply, Retry> {
+    let is_batch = payload.trim_start().starts_with('{')
+        && serde_json::from_str::<Peek>(payload).is_ok_and(|peek| peek.records.is_some());
+    match serde_json::from_str::<SqsEvent>(payload) {
+        Ok(batch) if is_batch => Ok(Reply::Batch(answer_batch(responder, batch, deadline).await)),
+        _ => responder.handle(payload, deadline).await.map(Box::new).map(Reply::Report),
+    }
+}
+
+/// One poisonous message never takes the others with it.
+async fn answer_batch(responder: &Responder, batch: SqsEvent, deadline: Option<Timestamp>) -> SqsBatchResponse {
+    let mut answer = SqsBatchResponse::default();
+    for message in batch.records {
+        let body = message.body.unwrap_or_default();
+        let result = AssertUnwindSafe(responder.handle(&body, deadline)).catch_unwind().await;
+        let error = match result {
+            Ok(Ok(_)) => continue,
+            Ok(Err(retry)) => retry.to_string(),
+            Err(_) => "panicked".to_owned(),
+        };
+        tracing::error!(
+            error,
+            message = message.message_id.as_deref().unwrap_or_default(),
+            "message goes back to the queue"
+        );
+        let mut failure = BatchItemFailure::default();
+        failure.item_identifier = message.message_id.unwrap_or_default();
+        answer.batch_item_failures.push(failure);
+    }
+    answer
+}

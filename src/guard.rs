@@ -1,0 +1,183 @@
+//! Guards: what may be done of a plan, step by step. Pure, and closed where it does not know.
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use crate::{
+    domain::Reason,
+    playbooks::Plan,
+    policy::{Mode, Policy, Subject},
+};
+
+/// What may be done with one step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Contain,
+    AwaitApproval(Reason),
+    Observe(Reason),
+    Declined(Reason),
+}
+
+/// Judges every step of the plan, in its order. `own` is the principal that Cordon runs with.
+pub fn judge(plan: &Plan, mode: Mode, policy: &Policy, own: &Subject) -> Vec<Verdict> {
+    let most = policy.limits.steps_per_plan as usize;
+    let over = plan.steps.len() > most;
+    let verdict = |subject: &Subject| {
+        if let Some(refusal) = refusal(subject, policy, own) {
+            return Verdict::Declined(refusal);
+        }
+        match mode {
+            Mode::Observe => Verdict::Observe(Reason::new("mode", "mode is observe")),
+            Mode::Approve => Verdict::AwaitApproval(Reason::new("mode", "mode is approve")),
+            Mode::Contain if over => {
+                let why = format!("the plan has {} steps, the policy allows {most} unattended", plan.steps.len());
+                Verdict::AwaitApproval(Reason::new("steps-per-plan", why))
+            }
+            Mode::Contain => approval(subject, policy).map_or(Verdict::Contain, Verdict::AwaitApproval),
+        }
+    };
+    plan.steps.iter().map(|step| verdict(&step.subject)).collect()
+}
+
+/// What is never changed.
+fn refusal(subject: &Subject, policy: &Policy, own: &Subject) -> Option<Reason> {
+    let id = &subject.unique_id;
+    let is_own = subject.unique_id == own.unique_id
+        || (subject.arn.is_some() && subject.arn == own.arn)
+        || policy.own_principals.iter().any(|p| p.is(subject));
+    if is_own {
+        return Some(Reason::new(
+            "own-principal",
+            format!("{id} is Cordon's own; if this finding is true, Cordon's role is misused: act by hand"),
+        ));
+    }
+    if let Some(because) = policy.protection(subject) {
+        return Some(Reason::new("protected", format!("{id} is protected by the policy: {because}")));
+    }
+    if policy.break_glass.iter().any(|p| p.is(subject)) {
+        return Some(Reason::new("break-glass", format!("{id} is a break-glass principal of the policy: act by hand")));
+    }
+    None
+}
+
+/// What needs a person even where the mode would contain.
+fn approval(subject: &Subject, policy: &Policy) -> Option<Reason> {
+    let id = &subject.unique_id;
+    if policy.operators.iter().any(|p| p.is(subject)) {
+        return Some(Reason::new(
+            "operator",
+            format!("{id} is an operator of the policy: another operator must approve"),
+        ));
+    }
+    // INVARIANT: a protection that cannot be compared blocks the step that it would guard.
+    let by_arn = policy.protections.iter().any(|p| p.arn.is_some())
+        || [&policy.break_glass, &policy.operators, &policy.own_principals]
+            .iter()
+            .any(|list| list.iter().any(|p| p.arn.is_some()));
+    if subject.arn.is_none() && by_arn {
+        return Some(Reason::new(
+            "arn-unknown",
+            format!("the ARN of {id} is unknown, so the policy's protections by ARN could not be compared"),
+        ));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        actions::{Change, InstanceTag, TagValue},
+        domain::{AccountId, Arn, InstanceId, Region},
+        playbooks::{CUT, PlannedStep},
+    };
+
+    fn subject(id: &str, arn: Option<&str>) -> Subject {
+        Subject {
+            account: AccountId::parse("111122223333").unwrap(),
+            arn: arn.map(|a| Arn::parse(a).unwrap()),
+            unique_id: id.into(),
+        }
+    }
+
+    fn plan(subject: Subject, steps: usize) -> Plan {
+        let target = InstanceTag {
+            account: subject.account.clone(),
+            region: Region::parse("us-east-1").unwrap(),
+            instance: InstanceId::parse("i-0a1b2c3d").unwrap(),
+        };
+        let change = Change { target, before: TagValue(None), after: TagValue(Some("x".into())) };
+        let step = PlannedStep { stage: CUT, change: change.into(), subject };
+        Plan { steps: vec![step; steps], ..Plan::default() }
+    }
+
+    #[test]
+    fn a_step_is_judged_by_whose_thing_it_changes() {
+        const ARN: &str = "arn:aws:iam::111122223333:role/web";
+        let own = subject("AROAOWNOWNOWNOWNOWN11", Some("arn:aws:iam::111122223333:role/cordon"));
+        let yaml = |text: &str| Policy::parse(text).unwrap();
+        let (plain, ours) = (subject("AROAWEBWEBWEBWEBWEB11", Some(ARN)), own.clone());
+        for (policy, mode, subject, steps, expected) in [
+            ("version: 1", Mode::Contain, &plain, 1, "contain"),
+            ("version: 1", Mode::Approve, &plain, 1, "approve mode"),
+            ("version: 1", Mode::Observe, &plain, 1, "observe mode"),
+            ("version: 1", Mode::Contain, &ours, 1, "declined own-principal"),
+            ("version: 1", Mode::Observe, &ours, 1, "declined own-principal"),
+            ("limits: {steps-per-plan: 2}", Mode::Contain, &plain, 2, "contain"),
+            ("limits: {steps-per-plan: 2}", Mode::Contain, &plain, 3, "approve steps-per-plan"),
+            (
+                "protections: [{arn: 'arn:aws:iam::111122223333:role/web', because: till}]",
+                Mode::Contain,
+                &plain,
+                1,
+                "declined protected",
+            ),
+            (
+                "protections: [{unique-id: AROAWEBWEBWEBWEBWEB11, because: till}]",
+                Mode::Contain,
+                &plain,
+                1,
+                "declined protected",
+            ),
+            ("protections: [{account: '111122223333', because: till}]", Mode::Approve, &plain, 1, "declined protected"),
+            ("protections: [{account: '111122223334', because: till}]", Mode::Contain, &plain, 1, "contain"),
+            (
+                "break-glass: [{arn: 'arn:aws:iam::111122223333:role/web'}]",
+                Mode::Contain,
+                &plain,
+                1,
+                "declined break-glass",
+            ),
+            (
+                "own-principals: [{unique-id: AROAWEBWEBWEBWEBWEB11}]",
+                Mode::Contain,
+                &plain,
+                1,
+                "declined own-principal",
+            ),
+            ("operators: [{unique-id: AROAWEBWEBWEBWEBWEB11}]", Mode::Contain, &plain, 1, "approve operator"),
+            (
+                "protections: [{arn: 'arn:aws:iam::111122223333:role/other', because: x}]",
+                Mode::Contain,
+                &super::tests::subject("AROAX", None),
+                1,
+                "approve arn-unknown",
+            ),
+            (
+                "protections: [{account: '111122223334', because: x}]",
+                Mode::Contain,
+                &super::tests::subject("AROAX", None),
+                1,
+                "contain",
+            ),
+        ] {
+            let verdicts = judge(&plan(subject.clone(), steps), mode, &yaml(policy), &own);
+            assert_eq!(verdicts.len(), steps);
+            let shown = match &verdicts[0] {
+                Verdict::Contain => "contain".to_owned(),
+                Verdict::AwaitApproval(why) => format!("approve {}", why.code),
+                Verdict::Observe(why) => format!("observe {}", why.code),
+                Verdict::Declined(why) => format!("declined {}", why.code),
+            };
+            assert_eq!(shown, expected, "{policy} {mode} {}", subject.unique_id);
+        }
+    }
+}

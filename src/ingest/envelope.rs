@@ -1,0 +1,29 @@
+//! The EventBridge envelope: which sensor speaks.
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use super::{Ingested, ended, guardduty};
+use crate::domain::{OutcomeKind, Text};
+use aws_lambda_events::event::eventbridge::EventBridgeEvent;
+use serde_json::Value;
+
+/// Opens an object that should be an envelope. Matches on detail-type: GuardDuty's API calls and scan results share its source.
+pub fn open(mut value: Value) -> Ingested {
+    // Nothing is decided from these; a malformed one must not cost the event (the crate's type insists on their shapes).
+    if let Some(envelope) = value.as_object_mut() {
+        for unused in ["version", "id", "account", "region", "time", "resources"] {
+            envelope.remove(unused);
+        }
+    }
+    let event: EventBridgeEvent<Value> = match serde_json::from_value(value) {
+        Ok(event) => event,
+        Err(error) => return ended(OutcomeKind::Ignored, "no-event", format!("no EventBridge event: {error}")),
+    };
+    match (event.source.as_str(), event.detail_type.as_str()) {
+        ("aws.guardduty", "GuardDuty Finding") => guardduty::finding(&event.detail),
+        (source, detail_type) => ended(
+            OutcomeKind::Ignored,
+            "other-detail-type",
+            format!("`{}` of `{}` is not what this function judges", Text::new(detail_type), Text::new(source)),
+        ),
+    }
+}

@@ -1,0 +1,46 @@
+//! From the wire to a [`Finding`]: tolerant of what is odd, strict with what names a thing. Must not decide anything.
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod cursor;
+mod envelope;
+mod guardduty;
+mod replay;
+
+pub use replay::{Piece, pieces};
+
+use crate::domain::{Finding, Outcome, OutcomeKind};
+
+/// What an event turned out to be.
+#[derive(Debug)]
+pub enum Ingested {
+    Finding(Box<Finding>),
+    /// The event ends here, with its reason.
+    Ended(Outcome),
+}
+
+/// Takes one EventBridge event as the function receives it: an envelope, nothing else.
+pub fn event(raw: &str) -> Ingested {
+    // A derived struct would accept an array as well, so what is no object is sorted out first.
+    let value = match serde_json::from_str::<serde_json::Value>(raw) {
+        Ok(value) if value.is_object() => value,
+        Ok(_) => return ended(OutcomeKind::Ignored, "no-event", "JSON, but no object and so no event"),
+        Err(error) => return ended(OutcomeKind::Ignored, "no-json", format!("no JSON: {error}")),
+    };
+    envelope::open(value)
+}
+
+/// Takes one piece of a file: an envelope, or a bare finding as an export or GetFindings gives it.
+pub fn replayed(piece: &Piece) -> Ingested {
+    match &piece.value {
+        Err(problem) => ended(OutcomeKind::Ignored, "no-json", problem.clone()),
+        Ok(value) if !value.is_object() => {
+            ended(OutcomeKind::Ignored, "no-event", "JSON, but no object and so no event")
+        }
+        Ok(value) if replay::is_bare_finding(value) => guardduty::finding(value),
+        Ok(value) => envelope::open(value.clone()),
+    }
+}
+
+fn ended(kind: OutcomeKind, code: &'static str, text: impl Into<String>) -> Ingested {
+    Ingested::Ended(Outcome::because(kind, code, text))
+}

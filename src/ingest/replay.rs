@@ -1,0 +1,78 @@
+//! What people have in files: one event, arrays, NDJSON, `{"event": …}` lines, and GetFindings output.
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use serde_json::Value;
+
+/// One event of a file, or why there is none.
+#[derive(Debug)]
+pub struct Piece {
+    /// 1-based line, for NDJSON.
+    pub line: Option<usize>,
+    /// 1-based within the file, or within the line.
+    pub ordinal: usize,
+    pub value: Result<Value, String>,
+}
+
+/// Splits the text of a file into events. A whole document is tried first, then one document a line.
+pub fn pieces(text: &str) -> Vec<Piece> {
+    let whole = match serde_json::from_str::<Value>(text) {
+        Ok(value) => return unwrapped(value, None),
+        Err(error) => error,
+    };
+    let lines: Vec<(usize, &str)> = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()).collect();
+    // A single broken document stays one problem; it is not cut into one problem a line.
+    if !lines.iter().any(|(_, line)| serde_json::from_str::<Value>(line).is_ok_and(|v| v.is_object())) {
+        return vec![Piece { line: None, ordinal: 1, value: Err(format!("no JSON: {whole}")) }];
+    }
+    lines
+        .into_iter()
+        .flat_map(|(number, line)| match serde_json::from_str(line) {
+            Ok(value) => unwrapped(value, Some(number)),
+            Err(error) => vec![Piece { line: Some(number), ordinal: 1, value: Err(format!("no JSON: {error}")) }],
+        })
+        .collect()
+}
+
+/// A finding without its envelope; in an export or from GetFindings.
+pub fn is_bare_finding(value: &Value) -> bool {
+    let has = |name: &str| value.get(name).is_some();
+    !has("detail") && !has("detail-type") && ((has("type") && has("service")) || (has("Type") && has("Service")))
+}
+
+fn unwrapped(value: Value, line: Option<usize>) -> Vec<Piece> {
+    let values = match value {
+        Value::Array(items) => items,
+        Value::Object(mut object) => match object.remove("Findings").or_else(|| object.remove("findings")) {
+            Some(Value::Array(items)) => items,
+            Some(other) => vec![other],
+            None => vec![object.remove("event").filter(Value::is_object).unwrap_or(Value::Object(object))],
+        },
+        other => vec![other],
+    };
+    (1..).zip(values).map(|(ordinal, value)| Piece { line, ordinal, value: Ok(value) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_split_into_events_however_they_are_written() {
+        for (text, found) in [
+            ("{\"detail\": {}}", vec![(None, 1, true)]),
+            ("{\n\"detail\": {}\n}", vec![(None, 1, true)]),
+            ("[{\"a\": 1}, {\"a\": 2}]", vec![(None, 1, true), (None, 2, true)]),
+            ("{\"a\": 1}\n\n{\"a\": 2}\n", vec![(Some(1), 1, true), (Some(3), 1, true)]),
+            (
+                "{\"a\": 1}\nbroken\n{\"Findings\": [{}, {}]}",
+                vec![(Some(1), 1, true), (Some(2), 1, false), (Some(3), 1, true), (Some(3), 2, true)],
+            ),
+            ("not json\nat all", vec![(None, 1, false)]),
+            ("", vec![(None, 1, false)]),
+            ("{\"derived_from\": \"x\", \"event\": {\"detail\": {}}}", vec![(None, 1, true)]),
+        ] {
+            let seen: Vec<_> = pieces(text).iter().map(|p| (p.line, p.ordinal, p.value.is_ok())).collect();
+            assert_eq!(seen, found, "{text}");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! A mail that a tired person understands in ten seconds: what happened, what was done, what is still open, how to undo it.
+//! Pure: made of the report alone.
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use crate::domain::{OutcomeKind, Report, Severity, StepReport, Way};
+use sha2::{Digest, Sha256};
+use std::{collections::BTreeMap, fmt::Write};
+
+/// SNS: a subject has fewer than 100 characters, no line breaks; mail wants ASCII.
+const MOST_SUBJECT: usize = 99;
+/// SNS: 256 KiB a message; far less is read.
+const MOST_BODY: usize = 60_000;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    pub subject: String,
+    pub body: String,
+    /// Message attributes to filter by; no value is empty.
+    pub attributes: BTreeMap<&'static str, String>,
+}
+
+impl Notification {
+    pub fn of(report: &Report) -> Self {
+        Self { subject: subject(report), body: body(report), attributes: attributes(report) }
+    }
+
+    /// What is new to people, whatever the delivery: outcome, plan and the state of each step.
+    pub fn digest(report: &Report) -> String {
+        let states: Vec<String> =
+            report.steps.iter().map(|step| format!("{} {} {}", step.action, step.target, step.state)).collect();
+        let text =
+            format!("{}\n{}\n{}", report.outcome.kind, report.plan.as_deref().unwrap_or_default(), states.join("\n"));
+        Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Whether people are told at all: not of what is not ours, and not of small things that nobody can act on.
+    pub fn is_due(report: &Report) -> bool {
+        match report.outcome.kind {
+            OutcomeKind::Ignored | OutcomeKind::Joined => false,
+            OutcomeKind::Observed => !report.steps.is_empty() || report.severity >= Some(Severity::High),
+            _ => true,
+        }
+    }
+}
+
+fn subject(report: &Report) -> String {
+    let severity = report.severity.map(|s| format!(" {s}")).unwrap_or_default();
+    let what = report.target.clone().unwrap_or_else(|| report.finding_type.to_string());
+    let text = format!("[Cordon]{severity} {}: {what}", verdict(report.outcome.kind));
+    text.chars()
+        .map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' })
+        .take(MOST_SUBJECT)
+        .collect::<String>()
+        .trim_end()
+        .to_owned()
+}
+
+fn verdict(kind: OutcomeKind) -> &'static str {
+    match kind {
+        OutcomeKind::Contained => "CONTAINED",
+        OutcomeKind::PartiallyContained => "ONLY PARTLY CONTAINED",
+        OutcomeKind::NotContained => "NOT CONTAINED",
+        OutcomeKind::AwaitingApproval => "WAITS FOR APPROVAL",
+        OutcomeKind::Observed => "observed, nothing changed",
+        OutcomeKind::Declined => "DECLINED, nothing changed",
+        OutcomeKind::Joined => "joined",
+        OutcomeKind::Ignored => "ignored",
+        OutcomeKind::Released => "released",
+        OutcomeKind::PartiallyReleased => "ONLY PARTLY RELEASED",
+    }
+}
+
+fn body(report: &Report) -> String {
+    let mut text = String::new();
+    let target = report.target.as_deref().unwrap_or("no target");
+    line(&mut text, &format!("{}: {target}", verdict(report.outcome.kind)));
+    for reason in &report.outcome.reasons {
+        line(&mut text, &format!("  {reason}"));
+    }
+
+    heading(&mut text, "WHAT HAPPENED");
+    let severity = report.severity.map(|s| format!("{s}  ")).unwrap_or_default();
+    line(&mut text, &format!("  {severity}{}", report.finding_type));
+    line(&mut text, &format!("  {}", report.title));
+    line(&mut text, &format!("  account {}  region {}", report.account, report.region));
+    if !report.remote.is_empty() {
+        let remote: Vec<&str> = report.remote.iter().map(|r| r.as_str()).collect();
+        line(&mut text, &format!("  other side: {}", remote.join(", ")));
+    }
+    if let Some(seen) = report.seen {
+        line(&mut text, &format!("  last seen {seen}"));
+    }
+
+    let acted = matches!(
+        report.outcome.kind,
+        OutcomeKind::Contained | OutcomeKind::PartiallyContained | OutcomeKind::NotContained
+    );
+    if !report.steps.is_empty() {
+        heading(&mut text, if acted { "WHAT WAS DONE" } else { "WHAT WOULD BE DONE (nothing was changed)" });
+        for step in &report.steps {
+            line(&mut text, &format!("  {}", step_line(step)));
+        }
+    }
+
+    let (open, unseen): (Vec<_>, Vec<_>) = report.residual.iter().partition(|risk| risk.way == Way::Open);
+    if !report.residual.is_empty() {
+        heading(&mut text, if acted { "WHAT IS STILL OPEN" } else { "WHAT WOULD STAY OPEN" });
+        for risk in open {
+            line(&mut text, &format!("  OPEN: {}", risk.text));
+        }
+        for risk in unseen {
+            line(&mut text, &format!("  {}", risk.text));
+        }
+    }
+
+    if acted && !report.steps.is_empty() {
+        heading(&mut text, "HOW TO UNDO IT (by hand, after the incident is understood)");
+        for step in report.steps.iter().filter(|step| step.state == "done") {
+            line(&mut text, &format!("  {}", step.undo));
+        }
+    }
+
+    heading(&mut text, "WHY");
+    for reason in &report.decision {
+        line(&mut text, &format!("  {reason}"));
+    }
+    for gap in &report.gaps {
+        line(&mut text, &format!("  not readable in the event: {gap}"));
+    }
+    if let Some(incident) = &report.incident {
+        heading(&mut text, &format!("incident {incident}"));
+    }
+    if let Some(plan) = &report.plan {
+        line(&mut text, &format!("plan {plan}"));
+    }
+    cut(text)
+}
+
+fn step_line(step: &StepReport) -> String {
+    format!("[{}] {step}", step.state)
+}
+
+fn heading(text: &mut String, title: &str) {
+    text.push('\n');
+    line(text, title);
+}
+
+fn line(text: &mut String, content: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{content}");
+}
+
+fn cut(text: String) -> String {
+    if text.len() <= MOST_BODY {
+        return text;
+    }
+    let mut kept: String = text.chars().take(MOST_BODY / 4).collect();
+    kept.push_str("\n… cut here; the log of the function has the rest.\n");
+    kept
+}
+
+fn attributes(report: &Report) -> BTreeMap<&'static str, String> {
+    let severity = report.severity.map(|severity| severity.to_string());
+    let all = [
+        ("outcome", Some(report.outcome.kind.to_string())),
+        ("severity", severity),
+        ("situation", report.situation.clone()),
+        ("playbook", report.playbook.clone()),
+        ("account", Some(report.account.to_string())),
+        ("region", Some(report.region.to_string())),
+        ("incident", report.incident.as_ref().map(ToString::to_string)),
+        ("urgency", Some(urgency(report).to_owned())),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value.filter(|v| !v.is_empty())?))).collect()
+}
+
+/// `page` wakes somebody.
+fn urgency(report: &Report) -> &'static str {
+    let severe = report.severity >= Some(Severity::High);
+    let needs_a_person = !matches!(
+        report.outcome.kind,
+        OutcomeKind::Observed | OutcomeKind::Ignored | OutcomeKind::Joined | OutcomeKind::Released
+    );
+    let own =
+        report.outcome.reasons.iter().any(|reason| matches!(reason.code.as_ref(), "own-principal" | "break-glass"));
+    if own || (severe && needs_a_person) { "page" } else { "notice" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{IncidentId, Outcome, Reason, ResidualRisk, Text};
+
+    fn report(kind: OutcomeKind) -> Report {
+        Report {
+            incident: Some(IncidentId::parse("amber-otter-k7m2q").unwrap()),
+            finding_type: Text::new("Backdoor:EC2/C&CActivity.B"),
+            title: Text::new("EC2 instance talks to\nhttps://evil.example"),
+            severity: Some(Severity::High),
+            account: Text::new("111122223333"),
+            region: Text::new("us-east-1"),
+            situation: Some("compromised-instance".into()),
+            playbook: Some("compromised-instance".into()),
+            target: Some("instance i-0a1b2c3d (111122223333, us-east-1)".into()),
+            steps: vec![StepReport {
+                stage: 0,
+                action: "ec2.interface.groups".into(),
+                target: "eni-0000000a".into(),
+                before: "sg-0000000a".into(),
+                after: "quarantine".into(),
+                state: "done".into(),
+                undo: "aws ec2 modify-network-interface-attribute …".into(),
+            }],
+            residual: vec![
+                ResidualRisk { way: Way::Unseen, text: "DNS goes on".into() },
+                ResidualRisk { way: Way::Open, text: "interface eni-2 is managed".into() },
+            ],
+            decision: vec![Reason::new("severity", "severity 8 is High")],
+            ..Report::without_finding(Outcome::new(kind, Vec::new()))
+        }
+    }
+
+    #[test]
+    fn the_mail_says_first_what_came_of_it_and_then_the_rest_in_order() {
+        let body = Notification::of(&report(OutcomeKind::PartiallyContained)).body;
+        let at = |text: &str| body.find(text).unwrap_or_else(|| panic!("{text} is missing in\n{body}"));
+        assert_eq!(at("ONLY PARTLY CONTAINED: instance i-0a1b2c3d"), 0);
+        let order = [
+            "WHAT HAPPENED",
+            "WHAT WAS DONE",
+            "[done] ec2.interface.groups eni-0000000a: sg-0000000a -> quarantine",
+            "WHAT IS STILL OPEN",
+            "OPEN: interface",
+            "DNS goes on",
+            "HOW TO UNDO IT",
+            "aws ec2",
+            "WHY",
+            "amber-otter",
+        ];
+        assert!(order.windows(2).all(|pair| at(pair[0]) < at(pair[1])), "{body}");
+        assert!(!body.contains("https://"), "a link of the attacker's is not a link: {body}");
+    }
+
+    #[test]
+    fn a_dry_run_says_that_nothing_was_changed() {
+        let notification = Notification::of(&report(OutcomeKind::Observed));
+        assert!(notification.body.contains("WHAT WOULD BE DONE (nothing was changed)"));
+        assert!(!notification.body.contains("WHAT WAS DONE") && !notification.body.contains("HOW TO UNDO"));
+    }
+
+    #[test]
+    fn a_subject_is_short_ascii_and_one_line() {
+        let mut long = report(OutcomeKind::Contained);
+        long.target = Some(format!("session é{}\n of role x", "y".repeat(300)));
+        for report in [
+            report(OutcomeKind::Contained),
+            long,
+            Report::without_finding(Outcome::because(OutcomeKind::Declined, "x", "y")),
+        ] {
+            let subject = Notification::of(&report).subject;
+            assert!(subject.len() < 100 && subject.bytes().all(|b| b.is_ascii_graphic() || b == b' '), "{subject}");
+            assert!(subject.starts_with("[Cordon]"));
+        }
+    }
+
+    #[test]
+    fn people_are_woken_for_what_needs_them() {
+        for (kind, severity, urgency) in [
+            (OutcomeKind::Contained, Severity::High, "page"),
+            (OutcomeKind::NotContained, Severity::Critical, "page"),
+            (OutcomeKind::AwaitingApproval, Severity::High, "page"),
+            (OutcomeKind::AwaitingApproval, Severity::Medium, "notice"),
+            (OutcomeKind::Observed, Severity::High, "notice"),
+        ] {
+            let report = Report { severity: Some(severity), ..report(kind) };
+            assert_eq!(Notification::of(&report).attributes["urgency"], urgency, "{kind} {severity}");
+        }
+        let own = Outcome::because(OutcomeKind::Declined, "own-principal", "ours");
+        assert_eq!(
+            Notification::of(&Report { outcome: own, severity: Some(Severity::Low), ..report(OutcomeKind::Declined) })
+                .attributes["urgency"],
+            "page"
+        );
+    }
+
+    #[test]
+    fn no_attribute_is_empty() {
+        let report = Report::without_finding(Outcome::because(OutcomeKind::Declined, "x", "y"));
+        assert!(Notification::of(&report).attributes.values().all(|value| !value.is_empty()));
+    }
+
+    #[test]
+    fn a_digest_changes_with_the_outcome_and_the_steps_only() {
+        let base = report(OutcomeKind::Contained);
+        let same = Report { title: Text::new("another occurrence"), ..base.clone() };
+        assert_eq!(Notification::digest(&base), Notification::digest(&same));
+        assert_ne!(Notification::digest(&base), Notification::digest(&report(OutcomeKind::PartiallyContained)));
+        let mut drifted = base.clone();
+        drifted.steps[0].state = "DRIFTED: now sg-1".into();
+        assert_ne!(Notification::digest(&base), Notification::digest(&drifted));
+    }
+}

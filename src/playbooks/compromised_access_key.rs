@@ -1,0 +1,158 @@
+//! Shuts out an IAM user whose credentials are in strange hands.
+//!
+//! # What it does
+//! Attaches AWSDenyAll to the user, and makes all his access keys Inactive, not only the one that was reported: whoever has
+//! one key has made another. Where the quota of attached policies is used up, an inline deny takes the place of the
+//! attachment. The deny also ends what the user made with GetSessionToken and GetFederationToken, and his console sessions.
+//! # Fires on
+//! GuardDuty findings of the IAMUser and S3 families about an IAM user, by key or by console session.
+//! # Blast radius
+//! The user can do nothing at all, and whatever runs with his keys stops. A role of the same name is another principal and
+//! is not touched.
+//! # Undo
+//! `release` takes the deny away, only where nobody changed it since. Keys stay Inactive unless the operator asks for them
+//! by name.
+//! # Limits
+//! Roles that the user has assumed keep their sessions. Password and MFA devices are not changed. IAM takes seconds to
+//! spread the change; a renamed user is found by his unique id.
+//! # References
+//! IAM user guide, "IAM and AWS STS quotas", "Managing access keys"; MITRE ATT&CK T1078.004, T1098.001.
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use super::{CUT, Case, Plan, PlannedStep, Playbook, Refusal};
+use crate::{
+    actions::{AnyChange, Attachment, Change, KeyStatus, PolicyState, UserInlineDeny},
+    domain::{Outcome, OutcomeKind, ResidualRisk, Way},
+    policy::Subject,
+    survey::{Facts, User},
+    triage::Situation,
+};
+
+/// IAM user guide, quotas: characters of all inline policies of a user.
+const INLINE_QUOTA: usize = 2048;
+
+pub struct CompromisedAccessKey;
+
+impl Playbook for CompromisedAccessKey {
+    fn id(&self) -> &'static str {
+        "compromised-access-key"
+    }
+
+    fn situation(&self) -> Situation {
+        Situation::CompromisedAccessKey
+    }
+
+    fn source(&self) -> &'static str {
+        include_str!("compromised_access_key.rs")
+    }
+
+    fn plan(&self, facts: &Facts, _case: &Case<'_>) -> Result<Plan, Outcome> {
+        let Facts::User(user) = facts else {
+            return Err(Outcome::because(OutcomeKind::Declined, "other-target", "the target is no IAM user"));
+        };
+        let mut plan = Plan { residual: unseen(), ..Plan::default() };
+        let subject =
+            Subject { account: user.deny.account.clone(), arn: Some(user.arn.clone()), unique_id: user.id.to_string() };
+        let mut changes = Vec::new();
+        match deny(user) {
+            Ok(change) => changes.push(change),
+            Err(refusal) => plan.refused.push(refusal),
+        }
+        for (key, status) in &user.keys {
+            changes.push(Change { target: key.clone(), before: *status, after: KeyStatus::Inactive }.into());
+        }
+        plan.steps =
+            changes.into_iter().map(|change| PlannedStep { stage: CUT, change, subject: subject.clone() }).collect();
+        Ok(plan)
+    }
+}
+
+/// The variant is chosen here, from facts, never at the error.
+fn deny(user: &User) -> Result<AnyChange, Refusal> {
+    if user.attachable {
+        return Ok(Change { target: user.deny.clone(), before: user.attachment, after: Attachment::Attached }.into());
+    }
+    match &user.inline {
+        Some(room) if room.used + UserInlineDeny::size() <= INLINE_QUOTA => {
+            Ok(Change { target: room.deny.clone(), before: room.state.clone(), after: PolicyState::Deny }.into())
+        }
+        _ => Err(Refusal {
+            code: "no-room-for-deny",
+            why: "the user has no room for one more policy, attached or inline, so he cannot be denied; detach one of his policies".to_owned(),
+        }),
+    }
+}
+
+fn unseen() -> Vec<ResidualRisk> {
+    [
+        "sessions of roles that the user has assumed go on until they expire",
+        "what the user did before stays: look for users, roles and keys that he made",
+        "IAM takes seconds to spread the change",
+    ]
+    .map(|text| ResidualRisk { way: Way::Unseen, text: text.to_owned() })
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        actions::{AccessKeyStatus, UserAttachment},
+        domain::{AccessKeyId, AccountId, Arn, IncidentId, Partition, UserId, UserName},
+        survey::InlineRoom,
+    };
+
+    fn user(attachable: bool, inline: Option<usize>) -> User {
+        let (account, name, id) = (
+            AccountId::parse("111122223333").unwrap(),
+            UserName::parse("deploy").unwrap(),
+            UserId::parse("AIDACKCEVSQ6C2EXAMPLE").unwrap(),
+        );
+        let key = |key: &str| AccessKeyStatus {
+            account: account.clone(),
+            user: name.clone(),
+            user_id: id.clone(),
+            key: AccessKeyId::parse(key).unwrap(),
+        };
+        let deny = UserInlineDeny { account: account.clone(), user: name.clone(), user_id: id.clone() };
+        User {
+            arn: Arn::parse("arn:aws:iam::111122223333:user/deploy").unwrap(),
+            id: id.clone(),
+            keys: vec![
+                (key("AKIAIOSFODNN7EXAMPLE"), KeyStatus::Active),
+                (key("AKIAI44QH8DHBEXAMPLE"), KeyStatus::Inactive),
+            ],
+            deny: UserAttachment {
+                account: account.clone(),
+                user: name.clone(),
+                user_id: id.clone(),
+                policy: Arn::parse("arn:aws:iam::aws:policy/AWSDenyAll").unwrap(),
+            },
+            attachment: Attachment::Detached,
+            attachable,
+            inline: inline.map(|used| InlineRoom { deny, state: PolicyState::Absent, used }),
+        }
+    }
+
+    fn planned(user: User) -> (Vec<&'static str>, usize) {
+        let incident = IncidentId::parse("amber-otter-k7m2q").unwrap();
+        let case = Case { incident: &incident, partition: &Partition::standard() };
+        let plan = CompromisedAccessKey.plan(&Facts::User(user), &case).unwrap();
+        (plan.steps.iter().map(|s| s.change.shown().action).collect(), plan.refused.len())
+    }
+
+    #[test]
+    fn the_deny_goes_where_there_is_room_and_all_keys_are_in_the_plan() {
+        let (attached, inline, keys) = ("iam.user.attachment", "iam.user.inline-deny", "iam.access-key.status");
+        let fits = INLINE_QUOTA - UserInlineDeny::size();
+        for (user, steps, refused) in [
+            (user(true, None), vec![attached, keys, keys], 0),
+            (user(false, Some(0)), vec![inline, keys, keys], 0),
+            (user(false, Some(fits)), vec![inline, keys, keys], 0),
+            (user(false, Some(fits + 1)), vec![keys, keys], 1),
+            (user(false, None), vec![keys, keys], 1),
+        ] {
+            assert_eq!(planned(user), (steps, refused));
+        }
+    }
+}

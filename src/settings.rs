@@ -1,0 +1,177 @@
+//! The environment, read once and judged as a whole: all problems come in one message, and none turns into a default that acts.
+
+use crate::{
+    domain::Arn,
+    policy::{Mode, Policy},
+};
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub topic: Arn,
+    pub mode: Mode,
+    pub policy: Policy,
+}
+
+/// Everything that is wrong with the settings.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot start with these settings: {}", .0.join("; "))]
+pub struct SettingsError(pub Vec<String>);
+
+/// Variables of the contract that this version does not know how to honour. Set, they would promise what is not done.
+const NOT_YET: [&str; 5] =
+    ["CORDON_TABLE", "CORDON_CHAT_TOPIC_ARN", "CORDON_RECHECK_QUEUE_URL", "CORDON_RULES", "CORDON_MEMBER_ROLE"];
+
+/// Read elsewhere: by the clock of tests.
+const ELSEWHERE: [&str; 1] = ["CORDON_TEST_CLOCK"];
+
+impl Settings {
+    /// From the process's environment.
+    ///
+    /// # Errors
+    /// All problems in one message.
+    pub fn from_environment() -> Result<Self, SettingsError> {
+        Self::from_variables(
+            &std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+        )
+    }
+
+    fn from_variables(variables: &BTreeMap<String, String>) -> Result<Self, SettingsError> {
+        let mut problems = Vec::new();
+        let get = |name: &str| variables.get(name).map(String::as_str).filter(|value| !value.is_empty());
+        for name in variables.keys().filter(|name| name.starts_with("CORDON_")) {
+            let known = ["CORDON_ENTRY", "CORDON_TOPIC_ARN", "CORDON_MODE", "CORDON_POLICY"].contains(&name.as_str());
+            if NOT_YET.contains(&name.as_str()) {
+                problems.push(format!("{name} is set, but this version does nothing with it"));
+            } else if !known && !ELSEWHERE.contains(&name.as_str()) {
+                problems.push(format!("{name} is no variable of Cordon"));
+            }
+        }
+        if let Some(entry) = get("CORDON_ENTRY").filter(|entry| *entry != "events") {
+            problems.push(format!("CORDON_ENTRY is `{entry}`, this version knows `events`"));
+        }
+        let topic = match get("CORDON_TOPIC_ARN").map(Arn::parse) {
+            Some(Ok(topic)) if topic.as_str().split(':').nth(2) == Some("sns") => Some(topic),
+            Some(_) => {
+                problems.push("CORDON_TOPIC_ARN is no ARN of an SNS topic".to_owned());
+                None
+            }
+            None => {
+                problems.push("CORDON_TOPIC_ARN is missing: nobody would be told".to_owned());
+                None
+            }
+        };
+        let mode = match get("CORDON_MODE") {
+            None | Some("observe") => Some(Mode::Observe),
+            Some("approve") => Some(Mode::Approve),
+            Some("contain") => Some(Mode::Contain),
+            Some(other) => {
+                problems.push(format!("CORDON_MODE is `{other}`, allowed are observe, approve, contain"));
+                None
+            }
+        };
+        if mode.is_some_and(|mode| mode != Mode::Observe) && !get("AWS_ENDPOINT_URL").is_some_and(is_loopback) {
+            problems.push("CORDON_MODE is not observe, but without a table what is changed could be forgotten; only a loopback AWS_ENDPOINT_URL may do that".to_owned());
+        }
+        let policy = match get("CORDON_POLICY") {
+            None => Some(Policy::default()),
+            Some(path) => match read_policy(path) {
+                Ok(policy) => Some(policy),
+                Err(problem) => {
+                    problems.push(problem);
+                    None
+                }
+            },
+        };
+        match (topic, mode, policy) {
+            (Some(topic), Some(mode), Some(policy)) if problems.is_empty() => Ok(Self { topic, mode, policy }),
+            _ => Err(SettingsError(problems)),
+        }
+    }
+}
+
+/// Reads the policy document of a file.
+pub fn read_policy(path: &str) -> Result<Policy, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read policy `{path}`: {error}"))?;
+    Policy::parse(&text).map_err(|error| format!("policy `{path}`: {error}"))
+}
+
+/// Whether the endpoint is on this machine, by its host alone: `http://127.0.0.1.example.com` is not.
+fn is_loopback(endpoint: &str) -> bool {
+    let Some((_, rest)) = endpoint.split_once("://") else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return false;
+    }
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        Settings::from_variables(&pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect())
+    }
+
+    const TOPIC: (&str, &str) = ("CORDON_TOPIC_ARN", "arn:aws:sns:us-east-1:111122223333:cordon");
+    const MOTO: (&str, &str) = ("AWS_ENDPOINT_URL", "http://127.0.0.1:5000");
+
+    #[test]
+    fn silence_observes() {
+        assert_eq!(of(&[TOPIC]).unwrap().mode, Mode::Observe);
+        assert_eq!(of(&[TOPIC, ("CORDON_MODE", "")]).unwrap().mode, Mode::Observe);
+        assert_eq!(of(&[TOPIC, MOTO, ("CORDON_MODE", "contain")]).unwrap().mode, Mode::Contain);
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once() {
+        let error = of(&[
+            ("CORDON_MODE", "kontain"),
+            ("CORDON_TOPIC", "x"),
+            ("CORDON_TABLE", "t"),
+            ("CORDON_POLICY", "/nowhere/p.yaml"),
+            ("CORDON_ENTRY", "operator"),
+        ])
+        .unwrap_err();
+        let all = error.to_string();
+        for part in [
+            "CORDON_MODE is `kontain`",
+            "CORDON_TOPIC is no variable",
+            "CORDON_TABLE is set",
+            "/nowhere/p.yaml",
+            "CORDON_TOPIC_ARN is missing",
+            "CORDON_ENTRY",
+        ] {
+            assert!(all.contains(part), "{part} is missing in: {all}");
+        }
+        assert_eq!(error.0.len(), 6);
+    }
+
+    #[test]
+    fn without_a_table_nothing_is_changed_but_on_this_machine() {
+        for (endpoint, allowed) in [
+            ("http://127.0.0.1:5000", true),
+            ("http://localhost:5000/", true),
+            ("http://[::1]:5000", true),
+            ("http://127.9.9.9", true),
+            ("https://ec2.us-east-1.amazonaws.com", false),
+            ("http://127.0.0.1.example.com:5000", false),
+            ("http://localhost@example.com", false),
+            ("http://10.0.0.1:5000", false),
+            ("127.0.0.1:5000", false),
+        ] {
+            for mode in ["approve", "contain"] {
+                let result = of(&[TOPIC, ("CORDON_MODE", mode), ("AWS_ENDPOINT_URL", endpoint)]);
+                assert_eq!(result.is_ok(), allowed, "{mode} {endpoint}: {result:?}");
+            }
+        }
+        assert!(of(&[TOPIC, ("CORDON_MODE", "contain")]).is_err());
+    }
+}

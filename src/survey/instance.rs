@@ -1,0 +1,216 @@
+//! Facts of an EC2 instance: its interfaces as they are attached now, and the role that it may act with.
+
+use super::SurveyError;
+use crate::{
+    actions::{Groups, PolicyState, QuarantineGroup, SessionDeny, TagValue},
+    aws::{Aws, AwsError, classify},
+    domain::{AccountId, Arn, InstanceId, InterfaceId, ProfileName, Region, RoleId, RoleName, SessionName, VpcId},
+};
+use aws_sdk_ec2::types::{Filter, NetworkInterface};
+use std::collections::HashMap;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instance {
+    pub account: AccountId,
+    pub region: Region,
+    pub id: InstanceId,
+    /// `running`, `stopped`, …
+    pub state: String,
+    pub interfaces: Vec<Interface>,
+    pub tag: TagValue,
+    pub role: ProfileRole,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Interface {
+    pub id: InterfaceId,
+    pub vpc: VpcId,
+    pub groups: Groups,
+    /// Who made it, where that was an AWS service: such an interface cannot be changed.
+    pub managed_by: Option<String>,
+}
+
+/// The role behind the instance's profile, as far as it is known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ProfileRole {
+    NoProfile,
+    /// To be read beside the cut. `known` where the profile has been looked up already.
+    Pending {
+        profile: ProfileName,
+        known: Option<(RoleName, RoleId, Arn)>,
+    },
+    Known {
+        deny: SessionDeny,
+        arn: Arn,
+        state: PolicyState,
+    },
+    Unreadable {
+        why: String,
+    },
+}
+
+impl ProfileRole {
+    pub fn is_pending(&self) -> bool {
+        matches!(self, Self::Pending { .. })
+    }
+}
+
+type Looked = Result<(Arn, Option<(RoleName, RoleId, Arn)>), AwsError>;
+
+impl Instance {
+    /// One round: instance, its interfaces, our groups, and the profile that the event names, in the hope that it is the one.
+    pub async fn read(
+        aws: &Aws,
+        account: &AccountId,
+        region: &Region,
+        id: &InstanceId,
+        hint: Option<&Arn>,
+    ) -> Result<Self, SurveyError> {
+        const OPERATION: &str = "ec2:DescribeInstances";
+        let hinted = hint.and_then(Arn::profile_name);
+        let ec2 = aws.ec2(region);
+        let (answer, interfaces, quarantine, looked) = futures::join!(
+            ec2.describe_instances().instance_ids(id.as_str()).send(),
+            interfaces(aws, region, id),
+            aws.quarantine_groups(account, region),
+            async {
+                match &hinted {
+                    Some(name) => Some(look_up(aws, name).await),
+                    None => None,
+                }
+            },
+        );
+        let answer = match answer.map_err(classify(OPERATION)) {
+            Ok(answer) => answer,
+            Err(AwsError::NotFound { .. }) => return Err(vanished(id, "is not there")),
+            Err(error) => return Err(error.into()),
+        };
+        let reservation = answer.reservations().first().ok_or_else(|| vanished(id, "is not there"))?;
+        if reservation.owner_id() != Some(account.as_str()) {
+            return Err(vanished(id, "belongs to another account than the finding says"));
+        }
+        let instance = reservation.instances().first().ok_or_else(|| vanished(id, "is not there"))?;
+        let state = instance.state().and_then(|s| s.name()).map_or("unknown", |name| name.as_str()).to_owned();
+        if state == "terminated" {
+            return Err(vanished(id, "is terminated"));
+        }
+        let profile = instance.iam_instance_profile().and_then(|profile| profile.arn()).map(Arn::parse);
+        let role = match profile {
+            None => ProfileRole::NoProfile,
+            Some(Err(error)) => ProfileRole::Unreadable { why: error.to_string() },
+            Some(Ok(arn)) => pending(&arn, looked),
+        };
+        let quarantine = quarantine?;
+        let interfaces =
+            interfaces?.iter().map(|wire| Interface::folded(wire, &quarantine)).collect::<Option<Vec<_>>>();
+        Ok(Self {
+            account: account.clone(),
+            region: region.clone(),
+            id: id.clone(),
+            state,
+            interfaces: interfaces.ok_or_else(|| {
+                AwsError::incomplete("ec2:DescribeNetworkInterfaces", "an interface without usable ids")
+            })?,
+            tag: TagValue::folded(instance.tags()),
+            role,
+        })
+    }
+
+    /// The role and what stands under the name of our deny. A failure here is a fact, not an error: the cut stands without it.
+    pub async fn complete(&mut self, aws: &Aws) {
+        let ProfileRole::Pending { profile, known } = &self.role else { return };
+        self.role = match role_of(aws, &self.account, &self.id, profile, known.clone()).await {
+            Ok(role) => role,
+            Err(error) => ProfileRole::Unreadable { why: error.to_string() },
+        };
+    }
+
+    /// Of the instance itself: GuardDuty and policies name it so.
+    pub fn arn(&self, partition: &crate::domain::Partition) -> Option<Arn> {
+        Arn::parse(&format!("arn:{partition}:ec2:{}:{}:instance/{}", self.region, self.account, self.id)).ok()
+    }
+}
+
+impl Interface {
+    fn folded(wire: &NetworkInterface, quarantine: &HashMap<VpcId, QuarantineGroup>) -> Option<Self> {
+        let vpc = VpcId::parse(wire.vpc_id()?).ok()?;
+        let managed = wire.requester_managed() == Some(true);
+        Some(Self {
+            id: InterfaceId::parse(wire.network_interface_id()?).ok()?,
+            groups: Groups::folded(wire.groups(), quarantine.get(&vpc))?,
+            vpc,
+            managed_by: managed.then(|| wire.requester_id().unwrap_or("an AWS service").to_owned()),
+        })
+    }
+}
+
+async fn interfaces(aws: &Aws, region: &Region, id: &InstanceId) -> Result<Vec<NetworkInterface>, AwsError> {
+    let filter = Filter::builder().name("attachment.instance-id").values(id.as_str()).build();
+    let mut pages = aws.ec2(region).describe_network_interfaces().filters(filter).into_paginator().items().send();
+    let mut found = Vec::new();
+    while let Some(interface) = pages.try_next().await.map_err(classify("ec2:DescribeNetworkInterfaces"))? {
+        found.push(interface);
+    }
+    Ok(found)
+}
+
+/// What the hint's look-up is worth, now that the instance has said which profile it has.
+fn pending(profile: &Arn, looked: Option<Looked>) -> ProfileRole {
+    let Some(name) = profile.profile_name() else {
+        return ProfileRole::Unreadable { why: format!("`{profile}` names no instance profile") };
+    };
+    match looked {
+        Some(Ok((arn, role))) if arn == *profile => match role {
+            Some(role) => ProfileRole::Pending { profile: name, known: Some(role) },
+            None => ProfileRole::NoProfile,
+        },
+        _ => ProfileRole::Pending { profile: name, known: None },
+    }
+}
+
+/// ARN of the profile and its role; a profile may have none.
+async fn look_up(aws: &Aws, profile: &ProfileName) -> Looked {
+    const OPERATION: &str = "iam:GetInstanceProfile";
+    let answer = aws
+        .iam()
+        .get_instance_profile()
+        .instance_profile_name(profile.as_str())
+        .send()
+        .await
+        .map_err(classify(OPERATION))?;
+    let found = answer.instance_profile().ok_or_else(|| AwsError::incomplete(OPERATION, "no profile"))?;
+    let incomplete = || AwsError::incomplete(OPERATION, "ids of another grammar");
+    let role = match found.roles().first() {
+        None => None,
+        Some(role) => {
+            let name = RoleName::parse(role.role_name()).map_err(|_| incomplete())?;
+            let id = RoleId::parse(role.role_id()).map_err(|_| incomplete())?;
+            Some((name, id, Arn::parse(role.arn()).map_err(|_| incomplete())?))
+        }
+    };
+    Ok((Arn::parse(found.arn()).map_err(|_| incomplete())?, role))
+}
+
+async fn role_of(
+    aws: &Aws,
+    account: &AccountId,
+    instance: &InstanceId,
+    profile: &ProfileName,
+    known: Option<(RoleName, RoleId, Arn)>,
+) -> Result<ProfileRole, AwsError> {
+    let role = match known {
+        Some(role) => Some(role),
+        None => look_up(aws, profile).await?.1,
+    };
+    let Some((role, role_id, arn)) = role else { return Ok(ProfileRole::NoProfile) };
+    // The session of an instance's role is called like the instance (EC2 user guide, IAM roles for Amazon EC2).
+    let session = SessionName::parse(instance.as_str())
+        .map_err(|error| AwsError::incomplete("session name", &error.to_string()))?;
+    let deny = SessionDeny { account: account.clone(), role, role_id, session };
+    let state = deny.read_policy(aws).await?;
+    Ok(ProfileRole::Known { deny, arn, state })
+}
+
+fn vanished(id: &InstanceId, why: &str) -> SurveyError {
+    SurveyError::Vanished(format!("instance {id} {why}"))
+}

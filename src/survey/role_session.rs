@@ -1,0 +1,54 @@
+//! Facts of one session of a role.
+
+use super::SurveyError;
+use crate::{
+    actions::{PolicyState, SessionDeny},
+    aws::{Aws, AwsError, classify},
+    domain::{AccountId, Arn, RoleId, RoleName, SessionName},
+};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoleSession {
+    pub role: Role,
+    pub deny: SessionDeny,
+    /// What stands under the name of our deny.
+    pub state: PolicyState,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Role {
+    pub arn: Arn,
+    /// `/aws-service-role/…` and `/aws-reserved/…` cannot be changed from within the account.
+    pub path: String,
+}
+
+impl RoleSession {
+    /// One round.
+    pub async fn read(
+        aws: &Aws,
+        account: &AccountId,
+        role: &RoleName,
+        id: &RoleId,
+        session: &SessionName,
+    ) -> Result<Self, SurveyError> {
+        const OPERATION: &str = "iam:GetRole";
+        let deny =
+            SessionDeny { account: account.clone(), role: role.clone(), role_id: id.clone(), session: session.clone() };
+        let (answer, state) =
+            futures::join!(aws.iam().get_role().role_name(role.as_str()).send(), deny.read_policy(aws));
+        let answer = match answer.map_err(classify(OPERATION)) {
+            Ok(answer) => answer,
+            Err(AwsError::NotFound { .. }) => return Err(SurveyError::Vanished(format!("role {role} is not there"))),
+            Err(error) => return Err(error.into()),
+        };
+        let found = answer.role().ok_or_else(|| AwsError::incomplete(OPERATION, "no role"))?;
+        if found.role_id() != id.as_str() {
+            return Err(SurveyError::Vanished(format!("role {role} is another role now: its id is not {id}")));
+        }
+        let arn = Arn::parse(found.arn()).map_err(|error| AwsError::incomplete(OPERATION, &error.to_string()))?;
+        if arn.account().as_ref() != Some(account) {
+            return Err(SurveyError::Vanished(format!("role {role} belongs to another account than the finding says")));
+        }
+        Ok(Self { role: Role { arn, path: found.path().to_owned() }, deny, state: state? })
+    }
+}

@@ -1,0 +1,519 @@
+//! What a finding means, from the event alone: which situation, whether the resource is the attacker's tool or only
+//! attacked, and what kind of evidence speaks.
+//!
+//! `service.resourceRole` alone misleads: TARGET stands on plainly compromised instances too. The family decides; families
+//! that come both ways are told apart by direction and role.
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use crate::domain::{Action, Direction, Finding, Reason, Role, UserType};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What is going on. Playbooks and policy go by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Situation {
+    /// An EC2 instance does the attacker's work.
+    CompromisedInstance,
+    /// Credentials of an IAM user are in strange hands.
+    CompromisedAccessKey,
+    /// A session of a role is in strange hands.
+    CompromisedRoleSession,
+    /// Somebody tries; nothing says that he came in.
+    AttackedOnly,
+    /// Root credentials were used.
+    RootUsed,
+    ExposedBucket,
+    /// Several signals that belong together.
+    AttackSequence,
+    /// Containers, clusters, functions, databases, objects and what else is not contained yet.
+    OtherWorkload,
+    /// A type that this version does not know.
+    Unknown,
+}
+
+impl fmt::Display for Situation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CompromisedInstance => "compromised-instance",
+            Self::CompromisedAccessKey => "compromised-access-key",
+            Self::CompromisedRoleSession => "compromised-role-session",
+            Self::AttackedOnly => "attacked-only",
+            Self::RootUsed => "root-used",
+            Self::ExposedBucket => "exposed-bucket",
+            Self::AttackSequence => "attack-sequence",
+            Self::OtherWorkload => "other-workload",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// On whose side the resource stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// It works for the attacker.
+    Tool,
+    /// It is attacked.
+    Victim,
+    /// The finding does not say: never more than approval.
+    Unclear,
+}
+
+/// What the judgement rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    Network,
+    Api,
+    /// Whoever makes a server resolve a name can make it.
+    Dns,
+    Malware,
+    Runtime,
+    Correlation,
+    Configuration,
+    Unknown,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Triage {
+    pub situation: Situation,
+    pub standing: Standing,
+    pub evidence: Evidence,
+    pub reasons: Vec<Reason>,
+}
+
+/// The parts of `Purpose:Resource/Family.Mechanism!Artifact`.
+#[derive(Clone, Copy, Debug)]
+struct Type<'a> {
+    purpose: &'a str,
+    resource: &'a str,
+    /// Family with mechanism, without artifact.
+    family: &'a str,
+    artifact: Option<&'a str>,
+}
+
+impl<'a> Type<'a> {
+    fn of(text: &'a str) -> Option<Self> {
+        let (purpose, rest) = text.split_once(':')?;
+        let (resource, rest) = rest.split_once('/')?;
+        let (family, artifact) = match rest.split_once('!') {
+            Some((family, artifact)) => (family, Some(artifact)),
+            None => (rest, None),
+        };
+        Some(Self { purpose, resource, family, artifact })
+    }
+
+    fn starts(&self, families: &[&str]) -> bool {
+        families.iter().any(|family| self.family.starts_with(family))
+    }
+}
+
+pub fn classify(finding: &Finding) -> Triage {
+    let Some(kind) = finding.kind.as_ref().and_then(|kind| Type::of(kind.as_str())) else {
+        return judged(
+            Situation::Unknown,
+            Standing::Unclear,
+            Evidence::Unknown,
+            "unknown-type",
+            "no finding type that can be read".into(),
+        );
+    };
+    let evidence = evidence(kind, finding);
+    match kind.resource {
+        _ if kind.purpose == "AttackSequence" => judged(
+            Situation::AttackSequence,
+            Standing::Tool,
+            Evidence::Correlation,
+            "attack-sequence",
+            "several signals were correlated to one attack".into(),
+        ),
+        "EC2" if kind.artifact.is_some_and(|a| matches!(a, "Snapshot" | "AMI" | "RecoveryPoint")) => {
+            other(evidence, "malware in a copy, not on a running instance")
+        }
+        "EC2" | "Runtime" => machine(kind, finding, evidence),
+        "IAMUser" => identity(kind, finding, evidence),
+        "S3" => bucket(kind, finding, evidence),
+        "Kubernetes" | "Container" | "ECS" | "Lambda" | "RDS" => {
+            other(evidence, "clusters, containers, functions and databases are reported, not contained")
+        }
+        _ => judged(
+            Situation::Unknown,
+            Standing::Unclear,
+            evidence,
+            "unknown-type",
+            format!("this version knows no rule for `{}` findings", finding.type_shown),
+        ),
+    }
+}
+
+/// EC2 network and DNS findings, malware on volumes, and runtime findings, as far as an instance is named.
+fn machine(kind: Type<'_>, finding: &Finding, evidence: Evidence) -> Triage {
+    let in_container = finding.resources.iter().any(|r| matches!(r, crate::domain::Resource::Other { .. }));
+    if kind.resource == "Runtime" && (in_container || !is_instance(finding)) {
+        return other(evidence, "a container, not the instance below it, is what the finding names");
+    }
+    if !KNOWN_MACHINE_PURPOSES.contains(&kind.purpose) {
+        return judged(
+            Situation::Unknown,
+            Standing::Unclear,
+            evidence,
+            "unknown-type",
+            format!("`{}` is a purpose that this version does not know", kind.purpose),
+        );
+    }
+    let (standing, code, why) = standing_of_machine(kind, finding);
+    let situation = if standing == Standing::Victim { Situation::AttackedOnly } else { Situation::CompromisedInstance };
+    judged(situation, standing, evidence, code, why)
+}
+
+const KNOWN_MACHINE_PURPOSES: [&str; 17] = [
+    "Backdoor",
+    "Behavior",
+    "CredentialAccess",
+    "CryptoCurrency",
+    "DefenseEvasion",
+    "Discovery",
+    "Execution",
+    "Exfiltration",
+    "Impact",
+    "InitialAccess",
+    "PenTest",
+    "Persistence",
+    "PrivilegeEscalation",
+    "Recon",
+    "Stealth",
+    "Trojan",
+    "UnauthorizedAccess",
+];
+
+fn standing_of_machine(kind: Type<'_>, finding: &Finding) -> (Standing, &'static str, String) {
+    let outbound = finding.direction == Some(Direction::Outbound);
+    let inbound = finding.direction == Some(Direction::Inbound);
+    if kind.starts(&["PortProbe"]) {
+        return (
+            Standing::Victim,
+            "probed",
+            "an open port is probed from outside; nothing says that anybody came in".into(),
+        );
+    }
+    if kind.starts(&["SSHBruteForce", "RDPBruteForce", "WinRMBruteForce", "MaliciousIPCaller.Custom", "TorIPCaller"]) {
+        let role = finding.role;
+        return match (inbound, outbound) {
+            (true, _) => {
+                (Standing::Victim, "attacked-inbound", format!("`{}` inbound: the instance is attacked", kind.family))
+            }
+            (_, true) if role != Some(Role::Target) || kind.starts(&["MaliciousIPCaller", "TorIPCaller"]) => (
+                Standing::Tool,
+                "attacks-outbound",
+                format!("`{}` outbound: the instance itself attacks or calls", kind.family),
+            ),
+            (_, true) => (
+                Standing::Unclear,
+                "direction-contradicts-role",
+                format!("`{}` outbound, but the instance is called the target", kind.family),
+            ),
+            _ => (
+                Standing::Unclear,
+                "direction-unknown",
+                format!("`{}` without a direction: attacker or attacked", kind.family),
+            ),
+        };
+    }
+    // Unusual is not malicious: these say that something changed, not that somebody came in.
+    if kind.purpose == "Behavior"
+        || kind.starts(&["UnusualDNSResolver", "UnusualDoHActivity", "UnusualDoTActivity", "SuspiciousFile"])
+    {
+        return (
+            Standing::Unclear,
+            "unusual-only",
+            format!("`{}` is unusual, which alone proves no compromise", kind.family),
+        );
+    }
+    (
+        Standing::Tool,
+        "family-means-compromised",
+        format!("`{}` is done by an instance that works for somebody else", kind.family),
+    )
+}
+
+fn identity(kind: Type<'_>, finding: &Finding, evidence: Evidence) -> Triage {
+    let Some(user_type) = finding.access_key().map(|key| &key.user_type) else {
+        return judged(
+            Situation::Unknown,
+            Standing::Unclear,
+            evidence,
+            "no-identity",
+            "the finding names no credentials".into(),
+        );
+    };
+    if *user_type == UserType::Root || kind.starts(&["RootCredentialUsage", "ShortTermRootCredentialUsage"]) {
+        return judged(
+            Situation::RootUsed,
+            Standing::Unclear,
+            evidence,
+            "root",
+            "root credentials: IAM cannot limit them, a person must act".into(),
+        );
+    }
+    let situation = match user_type {
+        UserType::IamUser => Situation::CompromisedAccessKey,
+        UserType::AssumedRole => Situation::CompromisedRoleSession,
+        _ => return other(evidence, "the caller is no IAM user and no role session of this account"),
+    };
+    // A change of a setting is reported with who made it; that he was not allowed to is not said.
+    if kind.purpose == "Policy" || kind.starts(&["PasswordPolicyChange"]) {
+        return judged(
+            situation,
+            Standing::Unclear,
+            evidence,
+            "setting-changed",
+            format!("`{}` reports a changed setting; who changed it may have been allowed to", kind.family),
+        );
+    }
+    judged(
+        situation,
+        Standing::Tool,
+        evidence,
+        "credentials-misused",
+        format!("`{}` is done with these credentials", kind.family),
+    )
+}
+
+fn bucket(kind: Type<'_>, finding: &Finding, evidence: Evidence) -> Triage {
+    match kind.purpose {
+        "Policy" | "Stealth" => judged(
+            Situation::ExposedBucket,
+            Standing::Unclear,
+            Evidence::Configuration,
+            "bucket-opened",
+            "a bucket was opened, or its logging was switched off".into(),
+        ),
+        _ if kind.starts(&["MaliciousFile"]) => other(evidence, "a malicious object is reported, not contained"),
+        _ => identity(kind, finding, evidence),
+    }
+}
+
+fn other(evidence: Evidence, why: &str) -> Triage {
+    judged(Situation::OtherWorkload, Standing::Unclear, evidence, "no-playbook-for-workload", why.into())
+}
+
+fn judged(situation: Situation, standing: Standing, evidence: Evidence, code: &'static str, why: String) -> Triage {
+    Triage { situation, standing, evidence, reasons: vec![Reason::new(code, why)] }
+}
+
+fn is_instance(finding: &Finding) -> bool {
+    finding.resource_type.as_ref().is_some_and(|t| t.as_str() == "Instance") || finding.instance().is_some()
+}
+
+fn evidence(kind: Type<'_>, finding: &Finding) -> Evidence {
+    // The artifact and the family say DNS even where the action is missing.
+    let dns_families = ["DomainRequest", "DGADomainRequest", "DNSDataExfiltration", "MetadataDNSRebind"];
+    if kind.artifact == Some("DNS")
+        || finding.action == Some(Action::DnsRequest)
+        || dns_families.iter().any(|family| kind.family.contains(family))
+    {
+        return Evidence::Dns;
+    }
+    match (kind.resource, finding.action) {
+        _ if kind.starts(&["MaliciousFile", "SuspiciousFile"]) => Evidence::Malware,
+        ("Runtime", _) => Evidence::Runtime,
+        (_, Some(Action::NetworkConnection | Action::PortProbe)) => Evidence::Network,
+        (_, Some(Action::AwsApiCall | Action::KubernetesApiCall | Action::RdsLoginAttempt)) => Evidence::Api,
+        ("IAMUser" | "S3", _) => Evidence::Api,
+        _ => Evidence::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::{Ingested, event};
+    use serde_json::{Value, json};
+
+    fn of(kind: &str, resource: Value, action: Value, role: &str) -> Triage {
+        let raw = json!({"source": "aws.guardduty", "detail-type": "GuardDuty Finding", "detail": {
+            "id": "f1", "type": kind, "severity": 8, "accountId": "111122223333", "region": "us-east-1",
+            "resource": resource, "service": {"resourceRole": role, "action": action}}});
+        match event(&raw.to_string()) {
+            Ingested::Finding(finding) => classify(&finding),
+            Ingested::Ended(outcome) => panic!("{outcome:?}"),
+        }
+    }
+
+    fn connection(direction: &str) -> Value {
+        json!({"actionType": "NETWORK_CONNECTION", "networkConnectionAction": {"connectionDirection": direction}})
+    }
+
+    #[test]
+    fn an_instance_is_tool_or_victim_by_family_direction_and_role() {
+        use {Evidence as E, Situation as S, Standing as St};
+        let instance = json!({"resourceType": "Instance", "instanceDetails": {"instanceId": "i-0a1b2c3d4e5f60718"}});
+        let dns = json!({"actionType": "DNS_REQUEST", "dnsRequestAction": {"domain": "x.example"}});
+        for (kind, action, role, situation, standing, evidence) in [
+            (
+                "Backdoor:EC2/C&CActivity.B",
+                connection("OUTBOUND"),
+                "TARGET",
+                S::CompromisedInstance,
+                St::Tool,
+                E::Network,
+            ),
+            ("Backdoor:EC2/C&CActivity.B!DNS", dns.clone(), "TARGET", S::CompromisedInstance, St::Tool, E::Dns),
+            ("Trojan:EC2/DGADomainRequest.B", dns.clone(), "ACTOR", S::CompromisedInstance, St::Tool, E::Dns),
+            (
+                "Impact:EC2/BitcoinDomainRequest.Reputation",
+                json!(null),
+                "TARGET",
+                S::CompromisedInstance,
+                St::Tool,
+                E::Dns,
+            ),
+            (
+                "UnauthorizedAccess:EC2/SSHBruteForce",
+                connection("INBOUND"),
+                "TARGET",
+                S::AttackedOnly,
+                St::Victim,
+                E::Network,
+            ),
+            (
+                "UnauthorizedAccess:EC2/SSHBruteForce",
+                connection("INBOUND"),
+                "ACTOR",
+                S::AttackedOnly,
+                St::Victim,
+                E::Network,
+            ),
+            (
+                "UnauthorizedAccess:EC2/SSHBruteForce",
+                connection("OUTBOUND"),
+                "ACTOR",
+                S::CompromisedInstance,
+                St::Tool,
+                E::Network,
+            ),
+            (
+                "UnauthorizedAccess:EC2/SSHBruteForce",
+                connection("OUTBOUND"),
+                "TARGET",
+                S::CompromisedInstance,
+                St::Unclear,
+                E::Network,
+            ),
+            (
+                "UnauthorizedAccess:EC2/RDPBruteForce",
+                connection("UNKNOWN"),
+                "TARGET",
+                S::CompromisedInstance,
+                St::Unclear,
+                E::Network,
+            ),
+            (
+                "UnauthorizedAccess:EC2/RDPBruteForce",
+                json!(null),
+                "TARGET",
+                S::CompromisedInstance,
+                St::Unclear,
+                E::Unknown,
+            ),
+            (
+                "UnauthorizedAccess:EC2/MaliciousIPCaller.Custom",
+                connection("INBOUND"),
+                "TARGET",
+                S::AttackedOnly,
+                St::Victim,
+                E::Network,
+            ),
+            (
+                "UnauthorizedAccess:EC2/MaliciousIPCaller.Custom",
+                connection("OUTBOUND"),
+                "TARGET",
+                S::CompromisedInstance,
+                St::Tool,
+                E::Network,
+            ),
+            (
+                "Recon:EC2/PortProbeUnprotectedPort",
+                json!({"actionType": "PORT_PROBE"}),
+                "TARGET",
+                S::AttackedOnly,
+                St::Victim,
+                E::Network,
+            ),
+            ("Recon:EC2/Portscan", connection("OUTBOUND"), "ACTOR", S::CompromisedInstance, St::Tool, E::Network),
+            (
+                "Behavior:EC2/NetworkPortUnusual",
+                connection("OUTBOUND"),
+                "ACTOR",
+                S::CompromisedInstance,
+                St::Unclear,
+                E::Network,
+            ),
+            (
+                "UnauthorizedAccess:EC2/TorRelay",
+                connection("INBOUND"),
+                "TARGET",
+                S::CompromisedInstance,
+                St::Tool,
+                E::Network,
+            ),
+            ("Execution:EC2/MaliciousFile", json!(null), "TARGET", S::CompromisedInstance, St::Tool, E::Malware),
+            ("Execution:EC2/MaliciousFile!AMI", json!(null), "TARGET", S::OtherWorkload, St::Unclear, E::Malware),
+            ("Execution:Runtime/ReverseShell", json!(null), "TARGET", S::CompromisedInstance, St::Tool, E::Runtime),
+            ("Novelty:EC2/Something", connection("OUTBOUND"), "ACTOR", S::Unknown, St::Unclear, E::Network),
+        ] {
+            let triage = of(kind, instance.clone(), action.clone(), role);
+            assert_eq!(
+                (triage.situation, triage.standing, triage.evidence),
+                (situation, standing, evidence),
+                "{kind} {action} {role}"
+            );
+            assert!(!triage.reasons.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_runtime_finding_in_a_container_does_not_isolate_the_node() {
+        let node = json!({"resourceType": "EKSCluster", "instanceDetails": {"instanceId": "i-0a1b2c3d4e5f60718"},
+            "eksClusterDetails": {"name": "prod"}});
+        assert_eq!(
+            of("Execution:Runtime/ReverseShell", node, json!(null), "TARGET").situation,
+            Situation::OtherWorkload
+        );
+    }
+
+    #[test]
+    fn credentials_are_judged_by_whose_they_are() {
+        use {Situation as S, Standing as St};
+        for (kind, user_type, situation, standing) in [
+            ("Impact:IAMUser/AnomalousBehavior", "IAMUser", S::CompromisedAccessKey, St::Tool),
+            ("Impact:IAMUser/AnomalousBehavior", "AssumedRole", S::CompromisedRoleSession, St::Tool),
+            (
+                "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS",
+                "AssumedRole",
+                S::CompromisedRoleSession,
+                St::Tool,
+            ),
+            ("Policy:IAMUser/RootCredentialUsage", "Root", S::RootUsed, St::Unclear),
+            ("Impact:IAMUser/AnomalousBehavior", "Root", S::RootUsed, St::Unclear),
+            ("Impact:IAMUser/AnomalousBehavior", "FederatedUser", S::OtherWorkload, St::Unclear),
+            ("Impact:IAMUser/AnomalousBehavior", "AWSAccount", S::OtherWorkload, St::Unclear),
+            ("Stealth:IAMUser/PasswordPolicyChange", "IAMUser", S::CompromisedAccessKey, St::Unclear),
+            ("Exfiltration:S3/AnomalousBehavior", "IAMUser", S::CompromisedAccessKey, St::Tool),
+            ("Policy:S3/BucketAnonymousAccessGranted", "IAMUser", S::ExposedBucket, St::Unclear),
+            ("Object:S3/MaliciousFile", "IAMUser", S::OtherWorkload, St::Unclear),
+            ("AttackSequence:IAM/CompromisedCredentials", "IAMUser", S::AttackSequence, St::Tool),
+            ("Backdoor:Lambda/C&CActivity.B", "IAMUser", S::OtherWorkload, St::Unclear),
+            ("Persistence:RolesAnywhere/AccountManipulation", "IAMUser", S::Unknown, St::Unclear),
+            ("no type at all", "IAMUser", S::Unknown, St::Unclear),
+        ] {
+            let key =
+                json!({"resourceType": "AccessKey", "accessKeyDetails": {"userType": user_type, "userName": "deploy"}});
+            let triage = of(kind, key, json!({"actionType": "AWS_API_CALL"}), "TARGET");
+            assert_eq!((triage.situation, triage.standing), (situation, standing), "{kind} {user_type}");
+        }
+        let nobody = of("Impact:IAMUser/AnomalousBehavior", json!({}), json!(null), "TARGET");
+        assert_eq!((nobody.situation, nobody.standing), (Situation::Unknown, Standing::Unclear));
+    }
+}

@@ -1,0 +1,10 @@
+//! From a finding to a situation, a target and how much may be done about it. Pure: facts about the account come later.
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod assess;
+mod classify;
+mod correlate;
+
+pub use assess::{Assessment, assess};
+pub use classify::{Evidence, Situation, Standing, Triage, classify};
+pub use correlate::target;

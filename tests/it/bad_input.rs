@@ -1,0 +1,72 @@
+//! Whatever comes in ends in one outcome with its reason: never a panic, never a repeat, nothing changed.
+
+use crate::lab::{Lab, codes, kind, read, responder, root};
+use anyhow::Result;
+use cordon_support::{Answer, Function, FunctionOptions, Log};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn every_bad_event_ends_in_one_outcome_and_the_function_lives_on() -> Result<()> {
+    let lab = Lab::contain().await?;
+    for (file, expected, code) in [
+        ("no-event.json", "Ignored", "no-event"),
+        ("other-detail-type.json", "Ignored", "other-detail-type"),
+        ("empty-detail.json", "Declined", "finding-without-id"),
+        ("missing-resource.json", "Declined", "no-instance"),
+        ("bad-ids.json", "Declined", "no-instance"),
+        ("bad-account.json", "Declined", "no-account"),
+        ("unknown-account.json", "Declined", "foreign-account"),
+    ] {
+        let report = lab.deliver(&read(&root().join("events/bad").join(file))?).await?;
+        assert_eq!((kind(&report), codes(&report)), (expected, vec![code]), "{file}");
+    }
+    for file in ["absurd-strings.json", "numbers-as-strings.json", "null-arrays.json"] {
+        let report = lab.deliver(&read(&root().join("events/bad").join(file))?).await?;
+        assert!(report.to_string().len() < 20_000, "{file}: what is too long is cut");
+        assert!(!matches!(kind(&report), "Contained" | "PartiallyContained"), "{file}: {report:#}");
+    }
+    assert_eq!(lab.changes(), Vec::<String>::new());
+    let counted = lab.function.logs().iter().filter(|line| line.contains("CloudWatchMetrics")).count();
+    assert_eq!(counted, 10, "each event is counted once");
+    assert_eq!(kind(&lab.deliver(&lab.event("key-used-from-outside")?).await?), "Contained", "and it still works");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_message_by_message() -> Result<()> {
+    let lab = Lab::contain().await?;
+    let bodies = [
+        std::fs::read_to_string(root().join("events/bad/not-json.txt"))?,
+        "[]".to_owned(),
+        "{}".to_owned(),
+        "\"text\"".to_owned(),
+        String::new(),
+        lab.event("key-used-from-outside")?.to_string(),
+    ];
+    let record =
+        |(n, body): (usize, String)| json!({"messageId": format!("m{n}"), "eventSource": "aws:sqs", "body": body});
+    let batch: Vec<Value> = bodies.into_iter().enumerate().map(record).collect();
+    let answer = lab.deliver(&json!({"Records": batch})).await?;
+    assert_eq!(answer, json!({"batchItemFailures": []}), "nothing of this gets better by a repeat");
+    assert_eq!(lab.messages().await?.len(), 1);
+    let keys = lab.dump().await?["users"][lab.id("/user/id")]["keys"].clone();
+    assert!(keys.as_object().unwrap().values().all(|status| status == "Inactive"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn wrong_settings_fail_every_invocation_with_all_that_is_wrong() -> Result<()> {
+    let env = vec![
+        ("CORDON_MODE".to_owned(), "kontain".to_owned()),
+        ("CORDON_TABLE".to_owned(), "t".to_owned()),
+        ("AWS_REGION".to_owned(), "us-east-1".to_owned()),
+    ];
+    let function = Function::start(FunctionOptions { binary: responder(), env, log: Log::Capture }).await?;
+    for _ in 0..2 {
+        let Answer::Error(error) = function.invoke(&json!({"detail-type": "x"})).await? else { panic!("it answered") };
+        for part in ["CORDON_MODE is `kontain`", "CORDON_TABLE", "CORDON_TOPIC_ARN is missing"] {
+            assert!(error.to_string().contains(part), "{part} is missing in {error}");
+        }
+    }
+    Ok(())
+}

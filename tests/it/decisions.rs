@@ -1,0 +1,59 @@
+//! The decision for each sample, as a snapshot: reviewed as behaviour.
+
+use crate::lab::root;
+use cordon::{
+    decision::{Decision, decide},
+    domain::{Finding, Outcome, Timestamp},
+    ingest::{self, Ingested},
+    policy::{Mode, Policy},
+};
+use std::fmt::Write;
+
+#[test]
+fn each_sample_is_decided_as_recorded() {
+    let mut files: Vec<_> = ["events/guardduty", "events/bad"]
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(root().join(folder)).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    let mut table = String::new();
+    for file in &files {
+        let text = std::fs::read_to_string(file).unwrap();
+        writeln!(table, "{}", file.strip_prefix(root()).unwrap().display()).unwrap();
+        let now = match ingest::event(&text) {
+            Ingested::Finding(finding) => finding.updated.unwrap_or(Timestamp::from_millis(0)),
+            Ingested::Ended(_) => Timestamp::from_millis(0),
+        };
+        match decide(ingest::event(&text), &Policy::default(), Mode::Contain, now) {
+            Decision::Ended { judged, outcome } => {
+                if let Some(judged) = judged {
+                    write_finding(&mut table, &judged.finding, &judged.triage.situation.to_string());
+                }
+                write_outcome(&mut table, &outcome);
+            }
+            Decision::Treat { judged, target, playbook } => {
+                write_finding(&mut table, &judged.finding, &judged.triage.situation.to_string());
+                writeln!(table, "  {} on {target}, at most {}", playbook.id(), judged.assessment.mode).unwrap();
+                for reason in judged.triage.reasons.iter().chain(&judged.assessment.reasons) {
+                    writeln!(table, "  {}: {reason}", reason.code).unwrap();
+                }
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+fn write_finding(table: &mut String, finding: &Finding, situation: &str) {
+    let shown: String = finding.type_shown.as_str().chars().take(80).collect();
+    writeln!(table, "  {shown} -> {situation}").unwrap();
+    for gap in &finding.gaps {
+        writeln!(table, "  gap {gap}").unwrap();
+    }
+}
+
+fn write_outcome(table: &mut String, outcome: &Outcome) {
+    for reason in &outcome.reasons {
+        writeln!(table, "  {}, {}: {reason}", outcome.kind, reason.code).unwrap();
+    }
+}

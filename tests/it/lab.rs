@@ -1,0 +1,203 @@
+//! A world of its own for each test: an account in moto, a proxy in front of it, and the real function binary.
+
+use anyhow::{Context, Result, anyhow};
+use cordon_support::{
+    Answer, Function, FunctionOptions, Log, Moto, Proxy, TestClock, World, clock, next_account, samples,
+};
+use serde_json::{Value, json};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+use tokio::sync::OnceCell;
+
+static SHARED: OnceCell<(Moto, World)> = OnceCell::const_new();
+static SEQUENCE: AtomicU64 = AtomicU64::new(1);
+
+/// Moto and the boto3 worker, started once and ended with the test process.
+pub async fn shared() -> Result<&'static (Moto, World)> {
+    SHARED
+        .get_or_try_init(|| async {
+            let moto = Moto::start().await?;
+            let world = World::start(moto.endpoint()).await?;
+            Ok((moto, world))
+        })
+        .await
+}
+
+pub struct Lab {
+    pub account: String,
+    /// Ids of what was built.
+    pub ids: Value,
+    pub proxy: Proxy,
+    pub function: Function,
+    pub clock: TestClock,
+    pub boto3: &'static World,
+}
+
+#[derive(Default)]
+pub struct Setup {
+    /// `contain` unless set.
+    pub mode: Option<&'static str>,
+    /// Three unless set.
+    pub interfaces: Option<usize>,
+    pub ipv6: bool,
+}
+
+impl Lab {
+    pub async fn contain() -> Result<Self> {
+        Self::new(Setup::default()).await
+    }
+
+    pub async fn new(setup: Setup) -> Result<Self> {
+        let (moto, boto3) = shared().await?;
+        let account = next_account();
+        let request =
+            json!({"op": "build", "account": account, "interfaces": setup.interfaces.unwrap_or(3), "ipv6": setup.ipv6});
+        let ids = boto3.request(request).await.context("cannot build the world")?;
+        let proxy = Proxy::start(moto.endpoint()).await?;
+        let clock = TestClock::new()?;
+        let function = start(&ids, &proxy, &clock, setup.mode.unwrap_or("contain"), None).await?;
+        Ok(Self { account, ids, proxy, function, clock, boto3 })
+    }
+
+    /// Another process of the function on the same account: its memory journal is empty.
+    pub async fn restart(&mut self, mode: &str) -> Result<()> {
+        self.restart_with(mode, None).await
+    }
+
+    /// The same with a policy document in YAML.
+    pub async fn restart_with(&mut self, mode: &str, policy: Option<&str>) -> Result<()> {
+        self.function = start(&self.ids, &self.proxy, &self.clock, mode, policy).await?;
+        self.proxy.clear();
+        Ok(())
+    }
+
+    /// A fresh copy of `events/guardduty/NAME.json` for this account.
+    pub fn event(&self, name: &str) -> Result<Value> {
+        let sample = read(&root().join("events/guardduty").join(format!("{name}.json")))?;
+        Ok(samples::fresh(&sample, &self.ids, samples::now_ms(), SEQUENCE.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// Delivers the event; the report that the function answers.
+    pub async fn deliver(&self, event: &Value) -> Result<Value> {
+        match self.function.invoke(event).await? {
+            Answer::Response(report) => Ok(report),
+            Answer::Error(error) => Err(anyhow!("the function failed: {error}\n{}", self.function.logs().join("\n"))),
+        }
+    }
+
+    pub async fn call(&self, service: &str, method: &str, params: Value) -> Result<Value> {
+        self.boto3.call(&self.account, service, method, params).await
+    }
+
+    pub async fn dump(&self) -> Result<Value> {
+        self.boto3.dump(&self.account).await
+    }
+
+    pub async fn messages(&self) -> Result<Vec<Value>> {
+        self.boto3.messages(&self.account, self.id("/queue")).await
+    }
+
+    /// An id of the world by JSON pointer.
+    pub fn id(&self, pointer: &str) -> &str {
+        self.ids.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("the world has no {pointer}"))
+    }
+
+    pub fn interfaces(&self, whose: &str) -> Vec<String> {
+        let list = self.ids.pointer(&format!("/{whose}/interfaces")).and_then(Value::as_array).unwrap();
+        list.iter().map(|id| id.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Mutating calls beside messages to people.
+    pub fn changes(&self) -> Vec<String> {
+        let calls = self.proxy.mutations().into_iter().filter(|call| call.operation != "Publish");
+        calls.map(|call| format!("{} {}", call.operation, call.resource)).collect()
+    }
+}
+
+async fn start(ids: &Value, proxy: &Proxy, clock: &TestClock, mode: &str, policy: Option<&str>) -> Result<Function> {
+    let text = |pointer: &str| ids.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut env = vec![
+        ("AWS_ENDPOINT_URL".to_owned(), proxy.endpoint().to_owned()),
+        ("AWS_REGION".to_owned(), cordon_support::REGION.to_owned()),
+        ("AWS_ACCESS_KEY_ID".to_owned(), text("/credentials/access_key_id")),
+        ("AWS_SECRET_ACCESS_KEY".to_owned(), text("/credentials/secret_access_key")),
+        ("CORDON_TOPIC_ARN".to_owned(), text("/topic")),
+        ("CORDON_MODE".to_owned(), mode.to_owned()),
+        (clock::VARIABLE.to_owned(), clock.path().to_string_lossy().into_owned()),
+    ];
+    if let Some(policy) = policy {
+        let path = scratch().join(format!("policy-{}.yaml", SEQUENCE.fetch_add(1, Ordering::Relaxed)));
+        std::fs::write(&path, policy)?;
+        env.push(("CORDON_POLICY".to_owned(), path.to_string_lossy().into_owned()));
+    }
+    Function::start(FunctionOptions { binary: responder(), env, log: Log::Capture }).await
+}
+
+pub fn responder() -> PathBuf {
+    env!("CARGO_BIN_EXE_responder").into()
+}
+
+/// A folder for files of this run, under cargo's own.
+pub fn scratch() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("it-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+pub fn read(path: &Path) -> Result<Value> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| path.display().to_string())
+}
+
+/// Every difference of two dumps as `pointer: before -> after`, sorted.
+pub fn differences(before: &Value, after: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    collect(before, after, "", &mut found);
+    found.sort();
+    found
+}
+
+fn collect(before: &Value, after: &Value, at: &str, found: &mut Vec<String>) {
+    match (before, after) {
+        (Value::Object(b), Value::Object(a)) => {
+            for key in b.keys().chain(a.keys().filter(|key| !b.contains_key(*key))) {
+                let (b, a) = (b.get(key).unwrap_or(&Value::Null), a.get(key).unwrap_or(&Value::Null));
+                collect(b, a, &format!("{at}/{key}"), found);
+            }
+        }
+        _ if before != after => found.push(format!("{at}: {before} -> {after}")),
+        _ => {}
+    }
+}
+
+/// The outcome of a report.
+pub fn kind(report: &Value) -> &str {
+    report.pointer("/outcome/kind").and_then(Value::as_str).unwrap_or_else(|| panic!("no outcome in {report}"))
+}
+
+/// The codes of the outcome's reasons.
+pub fn codes(report: &Value) -> Vec<&str> {
+    let reasons = report.pointer("/outcome/reasons").and_then(Value::as_array).unwrap();
+    reasons.iter().map(|reason| reason["code"].as_str().unwrap()).collect()
+}
+
+/// `action target -> after` of each step, sorted.
+pub fn lines(report: &Value) -> Vec<String> {
+    let step = |s: &Value| {
+        format!(
+            "{} {} -> {}",
+            s["action"].as_str().unwrap(),
+            s["target"].as_str().unwrap(),
+            s["after"].as_str().unwrap()
+        )
+    };
+    let mut lines: Vec<String> = report["steps"].as_array().unwrap().iter().map(step).collect();
+    lines.sort();
+    lines
+}

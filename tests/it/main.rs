@@ -1,0 +1,19 @@
+//! All integration tests in one binary: it links the SDKs once.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test that meets the unexpected has failed"
+)]
+
+mod architecture;
+mod bad_input;
+mod cli;
+mod contain;
+mod decisions;
+mod faults;
+mod lab;
+mod modes;
+mod rounds;
+mod template;

@@ -1,0 +1,43 @@
+//! The template's permissions are those of the registry: nothing missing, and nothing that loosens.
+
+use crate::lab::root;
+use cordon::actions::ALL;
+use std::collections::BTreeSet;
+
+/// Reads of the survey beside those of the actions.
+const SURVEY: [&str; 7] = [
+    "iam:GetAccountSummary",
+    "iam:GetInstanceProfile",
+    "iam:GetRolePolicy",
+    "iam:GetUserPolicy",
+    "iam:ListUserPolicies",
+    "iam:ListUsers",
+    "sns:Publish",
+];
+
+/// What only release needs: it runs with other credentials.
+const LOOSENS: [&str; 4] = ["ec2:DeleteTags", "iam:DeleteRolePolicy", "iam:DeleteUserPolicy", "iam:DetachUserPolicy"];
+
+#[test]
+fn the_template_grants_what_the_actions_need_and_nothing_that_loosens() {
+    let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
+    let granted: BTreeSet<&str> = template
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- "))
+        .map(|line| line.split('#').next().unwrap_or_default().trim())
+        .filter(|word| {
+            ["ec2:", "iam:", "sns:", "sts:"].iter().any(|service| word.starts_with(service)) && !word.contains(' ')
+        })
+        .collect();
+    let needed: BTreeSet<&str> = ALL
+        .iter()
+        .flat_map(|entry| entry.permissions)
+        .copied()
+        .chain(SURVEY)
+        .filter(|p| !LOOSENS.contains(p))
+        .collect();
+    let missing: Vec<_> = needed.difference(&granted).collect();
+    assert!(missing.is_empty(), "template.yaml does not grant {missing:?}");
+    let unused: Vec<_> = granted.difference(&needed).filter(|granted| !granted.contains('*')).collect();
+    assert!(unused.is_empty(), "template.yaml grants {unused:?}, which nothing declares");
+}

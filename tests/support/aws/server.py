@@ -1,0 +1,125 @@
+"""The AWS of the tests: moto on a loopback port, mended, with every request checked against the service models.
+
+`python server.py [--host 127.0.0.1] [--port 0]` prints one JSON line `{"endpoint": "http://127.0.0.1:PORT"}` once it
+answers, and ends when its standard input does, so that it never outlives the process that started it, or on SIGTERM.
+Whatever else is printed goes to standard error.
+"""
+
+import argparse
+import json
+import logging
+import os
+import re
+import signal
+import sys
+import threading
+import urllib.request
+import uuid
+import warnings
+
+# AWSDenyAll and the other managed policies of AWS are there only on demand.
+os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+# Moto's stock of images comes with 600 snapshots that every account seems to own.
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+# It would put every request into one account, whatever its credentials.
+os.environ.pop("MOTO_ACCOUNT_ID", None)
+
+import mends  # noqa: E402  (moto reads the environment when it is imported)
+from moto.core.exceptions import ServiceException  # noqa: E402
+from moto.core.serialize import SerializationContext, get_serializer_class  # noqa: E402
+from moto.moto_server.werkzeug_app import (  # noqa: E402
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from served import SERVED  # noqa: E402
+from validation import check  # noqa: E402
+from werkzeug.serving import make_server  # noqa: E402
+
+# What a world uses first; loading it on the first request would make that one slow by a second.
+PRELOADED = ("ec2", "iam", "sns", "sqs", "sts")
+
+
+class QuietHandler(MotoRequestHandler):
+    def log_request(self, *_args):
+        """No access log: the proxy of the tests notes every call."""
+
+
+class Front:
+    """Stands before moto: refuses what AWS would refuse, serves what moto lacks, and passes on the rest."""
+
+    def __init__(self, moto):
+        self.moto = moto
+
+    def __call__(self, environ, start_response):
+        request = check(environ)
+        if request is None:
+            return self.moto(environ, start_response)
+        serve = SERVED.get((request.service, request.operation.name))
+        if request.refusal is None and serve is None:
+            return self.moto(environ, start_response)
+        result = request.refusal
+        if result is None:
+            try:
+                result = serve(*account_and_region(environ), request.params)
+            except ServiceException as error:
+                result = error
+        return answer(request, result, start_response)
+
+
+def account_and_region(environ):
+    """As moto finds them: the header first, then whose access key it is."""
+    from moto.iam.models import get_account_id_from
+
+    scope = re.search(r"Credential=([^/]+)/\d+/([^/]*)/", environ.get("HTTP_AUTHORIZATION", ""))
+    key, region = scope.groups() if scope else ("", "us-east-1")
+    return environ.get("HTTP_X_MOTO_ACCOUNT_ID") or get_account_id_from(key), region
+
+
+def answer(request, result, start_response):
+    """Writes a result or an error in the protocol of the request."""
+    request_id = str(uuid.uuid4())
+    serializer = get_serializer_class(request.service, request.protocol)
+    written = serializer(request.operation, SerializationContext(request_id)).serialize(result)
+    body = written["body"].encode() if isinstance(written["body"], str) else written["body"]
+    headers = written["headers"] | {"x-amzn-RequestId": request_id, "Content-Length": str(len(body))}
+    start_response(f"{written['status_code']} {'Error' if request.refusal else 'OK'}", list(headers.items()))
+    return [body]
+
+
+def end_with_parent(stop):
+    """Reads standard input to its end, below Python's buffer, whose lock would abort the exit on SIGTERM."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    stop.set()
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--host", default="127.0.0.1")
+    arguments.add_argument("--port", type=int, default=0)
+    options = arguments.parse_args()
+
+    said, sys.stdout = sys.stdout, sys.stderr
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    # Moto wonders about codes that are in no service's model, as AWS's own for an unknown action are not.
+    warnings.filterwarnings("ignore", message=r"Exception\(Refusal\)")
+    mends.apply_all()
+
+    moto = DomainDispatcherApplication(create_backend_app)
+    for service in PRELOADED:
+        moto.app_instances[service] = create_backend_app(service)
+    server = make_server(options.host, options.port, Front(moto), threaded=True, request_handler=QuietHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    endpoint = f"http://{options.host}:{server.server_port}"
+    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{endpoint}/moto-api/data.json").close()
+
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    threading.Thread(target=end_with_parent, args=(stop,), daemon=True).start()
+    print(json.dumps({"endpoint": endpoint}), file=said, flush=True)
+    stop.wait()
+
+
+if __name__ == "__main__":
+    main()
