@@ -21,7 +21,7 @@ export CORDON_PYTHON ?= $(VENV)/bin/python
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint-venv test lint demo check-data sam-validate clean-venv
+.PHONY: help venv lint-venv test lint demo check-data manual sam-validate clean-venv
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,7 +62,7 @@ lint: lint-venv ## formatting, clippy and the SAM template
 	cargo clippy $(LOCKED) --workspace --all-targets $(FEATURES) -- -D warnings
 	$(LINT_VENV)/bin/cfn-lint -- template.yaml
 
-demo: venv ## an incident from finding to release, on this machine and without an AWS account
+demo: venv ## incidents from finding to mail, on this machine and without an AWS account
 	@echo 'building the function and the command line (the first time takes some minutes)'
 	cargo build $(LOCKED) $(FEATURES) --bin responder --bin cordon
 	cargo run $(LOCKED) -p cordon-support --bin demo -- --responder $(TARGET)/debug/responder
@@ -70,6 +70,9 @@ demo: venv ## an incident from finding to release, on this machine and without a
 check-data: venv ## replay the public findings of ../shared/data and compare with what is expected of them
 	cargo build $(LOCKED) $(FEATURES) --bin cordon
 	$(VENV)/bin/python tests/support/check_data.py --cordon $(TARGET)/debug/cordon --shared $(SHARED)
+
+manual: ## write docs/manual.md anew from the pages of playbooks and actions
+	UPDATE_MANUAL=1 cargo test $(LOCKED) $(FEATURES) --test it manual::
 
 sam-validate: ## check the template with sam itself, where it is installed
 	@sam=$$(command -v sam || command -v '$(VENV)/bin/sam' || command -v '$(LINT_VENV)/bin/sam') \

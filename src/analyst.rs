@@ -5,8 +5,10 @@ use crate::{
     aws::{Aws, AwsError, Identity},
     decision::{Decision, Judged, decide},
     domain::{IncidentId, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, Target, Timestamp, Way},
+    engine::State,
     guard::{self, Verdict},
     ingest::Ingested,
+    journal::{Journal, JournalError},
     playbooks::{Case, Plan, Playbook},
     policy::{Mode, Policy, Subject},
     survey::{Facts, SurveyError},
@@ -15,15 +17,20 @@ use std::sync::Arc;
 
 pub struct Analyst {
     pub aws: Arc<Aws>,
+    pub journal: Arc<dyn Journal>,
     pub policy: Policy,
     /// CORDON_MODE: nothing goes above it.
     pub ceiling: Mode,
 }
 
-/// The account gave no answer; asking again can help.
+/// No answer; asking again can help.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot survey the target")]
-pub struct SurveyFailed(#[source] pub AwsError);
+pub enum SurveyFailed {
+    #[error("cannot survey the target: {0}")]
+    Aws(#[from] AwsError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
 
 /// A target with what is to be done about it.
 pub struct Treatment<'a> {
@@ -47,33 +54,48 @@ impl Analyst {
         }
     }
 
-    /// Plans and judges, and changes nothing.
+    /// Plans and judges, and changes nothing. What is so already waits for nobody.
     pub async fn observe(&self, case: &Treatment<'_>) -> Result<Report, SurveyFailed> {
-        let (facts, identity) = futures::join!(Facts::read(&self.aws, case.target), self.aws.identity());
+        let key = case.target.key();
+        let (facts, identity, known) =
+            futures::join!(Facts::read(&self.aws, case.target), self.aws.identity(), self.journal.read(&key));
         let (mut facts, own) = match self.ours(case, facts, identity)? {
             Ok(ours) => ours,
             Err(outcome) => return Ok(case.decision.report(outcome)),
         };
-        while !facts.is_complete() {
-            facts.complete(&self.aws).await;
-        }
-        let plan = match case.plan(&facts, &case.judged.incident) {
-            Ok(plan) => plan,
+        self.complete(&mut facts).await;
+        let held_by = known?.map(|containment| containment.opened_by);
+        let (mut plan, _) = match self.judged(case, &facts, held_by.as_ref().unwrap_or(&case.judged.incident), &own) {
+            Ok(judged) => judged,
             Err(outcome) => return Ok(case.decision.report(outcome)),
         };
+        let hash = plan.hash();
+        let (already, owed) = plan.steps.into_iter().partition(|step| step.change.is_already_so());
+        plan.steps = owed;
         let verdicts = guard::judge(&plan, case.judged.assessment.mode, &self.policy, &own);
-        let mut report = case.decision.report(withheld(&verdicts));
-        report.plan = Some(plan.hash());
-        report.steps = plan
-            .steps
-            .iter()
-            .zip(&verdicts)
-            .map(|(step, verdict)| shown(step.stage, &step.change, &waiting(verdict)))
-            .collect();
-        report.residual = residual(&plan);
-        Ok(report)
+        let outcome = match held_by {
+            Some(incident) if plan.steps.is_empty() => {
+                Outcome::because(OutcomeKind::Joined, "nothing-new", nothing_new(&incident))
+            }
+            _ => withheld(&verdicts),
+        };
+        let already = already.iter().map(|step| shown(step.stage, &step.change, &State::Already.to_string()));
+        let owed = plan.steps.iter().zip(&verdicts);
+        let owed = owed.map(|(step, verdict)| shown(step.stage, &step.change, &waiting(verdict)));
+        Ok(Report {
+            plan: Some(hash),
+            steps: owed.chain(already).collect(),
+            residual: residual(&plan),
+            ..case.decision.report(outcome)
+        })
     }
 
+    /// Reads what the cut does not wait for.
+    pub async fn complete(&self, facts: &mut Facts) {
+        facts.complete(&self.aws).await;
+    }
+
+    /// A plan with the verdict on each of its steps.
     pub fn judged(
         &self,
         case: &Treatment<'_>,
@@ -95,7 +117,7 @@ impl Analyst {
     ) -> Result<Result<(Facts, Subject), Outcome>, SurveyFailed> {
         let identity = match identity {
             Ok(identity) => identity,
-            Err(error) if error.is_passing() => return Err(SurveyFailed(error)),
+            Err(error) if error.is_passing() => return Err(error.into()),
             Err(error) => {
                 return Ok(Err(Outcome::because(OutcomeKind::NotContained, "identity-unknown", error.to_string())));
             }
@@ -117,7 +139,7 @@ impl Analyst {
         match facts {
             Ok(facts) => Ok(Ok((facts, own))),
             Err(SurveyError::Vanished(why)) => Ok(Err(Outcome::because(OutcomeKind::Declined, "vanished", why))),
-            Err(SurveyError::Aws(error)) if error.is_passing() => Err(SurveyFailed(error)),
+            Err(SurveyError::Aws(error)) if error.is_passing() => Err(error.into()),
             Err(SurveyError::Aws(error)) => {
                 Ok(Err(Outcome::because(OutcomeKind::NotContained, "survey-failed", error.to_string())))
             }
@@ -148,7 +170,7 @@ pub fn withheld(verdicts: &[Verdict]) -> Outcome {
     let has = |is: fn(&Verdict) -> bool| verdicts.iter().any(is);
     let kind = if has(|v| matches!(v, Verdict::AwaitApproval(_))) {
         OutcomeKind::AwaitingApproval
-    } else if has(|v| matches!(v, Verdict::Observe(_))) {
+    } else if verdicts.is_empty() || has(|v| matches!(v, Verdict::Observe(_))) {
         OutcomeKind::Observed
     } else {
         OutcomeKind::Declined
@@ -156,7 +178,7 @@ pub fn withheld(verdicts: &[Verdict]) -> Outcome {
     let mut reasons: Vec<Reason> = verdicts.iter().filter_map(why).cloned().collect();
     reasons.dedup();
     if verdicts.is_empty() {
-        reasons.push(Reason::new("empty-plan", "the playbook found nothing that it could change"));
+        reasons.push(Reason::new("already-so", "everything that would be changed is so already, or cannot be changed"));
     }
     Outcome::new(kind, reasons)
 }
@@ -175,6 +197,10 @@ pub fn waiting(verdict: &Verdict) -> String {
         Verdict::Observe(_) => "planned only".to_owned(),
         Verdict::Declined(reason) => format!("declined: {reason}"),
     }
+}
+
+pub fn nothing_new(incident: &IncidentId) -> String {
+    format!("the target is held by incident {incident}, and nothing is new")
 }
 
 pub fn residual(plan: &Plan) -> Vec<ResidualRisk> {

@@ -1,3 +1,71 @@
+//! # Cordon
+//!
+//! First responder for AWS accounts. EventBridge hands it findings; it decides how bad each is, contains what is compromised
+//! within a handful of round trips, says truthfully what it did, and knows how everything goes back.
+//!
+//! ## The one idea: a plan is a diff of the account
+//!
+//! Every action is one typed change of one thing: target, before, after ([`actions::Change`]). `before` is what the survey
+//! saw; `after` may be symbolic (`Quarantine`, the empty group of that VPC), so that a plan can be shown and hashed before
+//! the thing exists. From that the engine gets everything, once, for every action there will ever be:
+//!
+//! | question | answer |
+//! | --- | --- |
+//! | what would you do? | print the plan: it *is* what will be executed |
+//! | is it done? | `read() == after`, read again after the change, not inferred from a 200 |
+//! | was it already so? | `before == after` when the plan is made: never applied, left alone by release |
+//! | did somebody undo it? | a later `read() != after`: say so, contain again |
+//! | put it back | restore `before`, only where `read() == after` |
+//! | crash in the middle | the journal holds every before and after |
+//!
+//! ## The flow
+//!
+//! ```text
+//! EventBridge envelope
+//!    │ ingest      tolerant reading → Finding (+ gaps)              pure
+//!    │ triage      Finding → situation, tool or victim, target      pure
+//!    │ assess      + policy, time → severity, mode, reasons         pure      } decision
+//!    ▼ round 1     claim the target · survey · who are we           one concurrent round
+//!    │ playbook    Facts → Plan | Declined                          pure
+//!    │ guard       protections, limits, mode → a verdict a step     pure
+//!    ▼             journal every `before`
+//!    ▼ round 2     the cut: all its steps at once                   ← contained here
+//!    ▼ round 3     what the cut did not wait for (an instance's session deny)
+//!    ▼ round 4     read back, until every step is seen or has failed
+//!    │ notify      Report → SNS; log; metric
+//! ```
+//!
+//! [`analyst`] is everything up to the verdicts and changes nothing; [`responder`] is the whole story.
+//!
+//! ## Invariants
+//!
+//! 1. Nothing changes AWS except [`actions::Action::apply`], and no change is made before the journal holds its `before`.
+//! 2. What a dry run shows is what is executed; a variant is chosen in the plan, from facts, never at the error.
+//! 3. Failure keeps what was contained. Nothing unwinds by itself.
+//! 4. Guards fail closed, each for the step that it guards.
+//! 5. Every event ends in exactly one counted, logged [`domain::Outcome`] with its reasons.
+//! 6. Outcomes are read from the account, never inferred. Residual risk is part of them.
+//! 7. Every string of an event is the attacker's: parsed by its own grammar before it names anything in a call
+//!    ([`domain`]'s ids), never pasted into a policy document, cut and cleaned where people read it ([`domain::Text`]).
+//! 8. Cordon never acts on the principal that it runs with.
+//! 9. The account to act in is the finding's; principals are matched by unique id, before and after the change.
+//! 10. The event function can only tighten.
+//! 11. A wrong setting never turns into a default that acts: every invocation fails with all that is wrong.
+//!
+//! ## Choices made here
+//!
+//! - The account is learnt from `sts:GetCallerIdentity` in the survey's round, not from the function's ARN, which an
+//!   emulator invents. A finding of another account is Declined.
+//! - A role's session deny waits for two reads (profile, policy) of which the first is made beside the survey where the
+//!   event names the profile. The deny then comes one round after the network cut.
+//! - A delivery whose target is contained and where nothing is new ends as Joined; where the survey sees that somebody undid
+//!   a step, it is contained again and people are told, however often they were told before.
+//! - A user who was renamed is found by his unique id. One who was deleted and made again is a stranger: Declined.
+//! - Without a table the journal lives in memory, so the function refuses every mode but `observe` unless its endpoint is
+//!   this machine.
+//! - `actions` and `survey` are the vocabulary of plans: pure modules may name their data, and can call nothing of them,
+//!   because `clippy.toml` lists [`aws::Aws`], which every call needs, among the types that they may not name.
+
 pub mod actions;
 pub mod analyst;
 pub mod aws;

@@ -1,15 +1,17 @@
 //! The whole story: an event comes in, one outcome goes out.
 
 use crate::{
-    analyst::{Analyst, SurveyFailed, Treatment, allowed, residual, shown, treatment, waiting, why, withheld},
+    analyst::{
+        Analyst, SurveyFailed, Treatment, allowed, nothing_new, residual, shown, treatment, waiting, why, withheld,
+    },
     aws::INCIDENT,
     clock::Clock,
     decision::Decision,
     domain::{Outcome, OutcomeKind, Reason, Report, ResidualRisk, Timestamp, Way},
-    engine::{Course, EngineError, State, Worker, outcome},
+    engine::{Course, EngineError, Illegal, State, Worker, outcome},
     guard::Verdict,
     ingest,
-    journal::{Claim, GivenBack, Journal, JournalError},
+    journal::{Claim, GivenBack, JournalError},
     metrics,
     notify::{Notification, Notifier, NotifyError},
     playbooks::{self, Plan},
@@ -23,7 +25,6 @@ const MOST_TURNS: usize = 3;
 
 pub struct Responder {
     pub analyst: Analyst,
-    pub journal: Arc<dyn Journal>,
     pub notifier: Arc<dyn Notifier>,
     pub clock: Clock,
 }
@@ -39,6 +40,8 @@ pub enum Retry {
     Engine(#[from] EngineError),
     #[error(transparent)]
     Journal(#[from] JournalError),
+    #[error(transparent)]
+    Illegal(#[from] Illegal),
 }
 
 impl Responder {
@@ -73,7 +76,7 @@ impl Responder {
     async fn contain(&self, case: &Treatment<'_>, deadline: Option<Timestamp>) -> Result<Report, Retry> {
         let key = case.target.key();
         let (claim, facts, identity) = futures::join!(
-            self.journal.claim(&key, &case.judged.incident, self.now()),
+            self.analyst.journal.claim(&key, &case.judged.incident, self.now()),
             Facts::read(&self.analyst.aws, case.target),
             self.analyst.aws.identity()
         );
@@ -88,7 +91,8 @@ impl Responder {
                 return Ok(case.decision.report(outcome));
             }
         };
-        let worker = Worker { aws: &self.analyst.aws, journal: &*self.journal, lease, clock: &self.clock, deadline };
+        let worker =
+            Worker { aws: &self.analyst.aws, journal: &*self.analyst.journal, lease, clock: &self.clock, deadline };
         let mut course = Course::of(case.target, &case.judged.incident, containment);
         let mut surveyed = self.analyst.ours(case, facts, identity);
         for _ in 0..MOST_TURNS {
@@ -98,7 +102,7 @@ impl Responder {
                 Err(failed) => Err(failed.into()),
             };
             // The lease is given back whatever came of it: a repeat must not wait for it.
-            match self.journal.give_back(&worker.lease, inbox).await? {
+            match self.analyst.journal.give_back(&worker.lease, inbox).await? {
                 GivenBack::Yes => return report,
                 GivenBack::NotYet { inbox: more } => inbox = more,
             }
@@ -110,7 +114,7 @@ impl Responder {
         Err(JournalError::LeaseLost(key).into())
     }
 
-    /// Journal, cut, read back. What comes later than the cut is read beside it.
+    /// Journal, cut, read back. What comes later than the cut is read beside it, and journalled before it is changed.
     async fn cut(
         &self,
         case: &Treatment<'_>,
@@ -120,85 +124,46 @@ impl Responder {
         own: &Subject,
     ) -> Result<Report, Retry> {
         let incident = course.incident().clone();
-        let (mut plan, mut verdicts) = match self.analyst.judged(case, &facts, &incident, own) {
+        let (first, verdicts) = match self.analyst.judged(case, &facts, &incident, own) {
             Ok(judged) => judged,
             Err(outcome) => return Ok(case.decision.report(outcome)),
         };
-        course.renew(allowed(&plan, &verdicts).map(|(_, change)| change)).map_err(EngineError::from)?;
-        course.add(allowed(&plan, &verdicts).map(|(stage, change)| (stage, change.clone())));
-        let nothing_new = course.is_idle() && facts.is_complete();
-        if !course.is_idle() {
+        let mut undone = course.renew(allowed(&first, &verdicts).map(|(_, change)| change))?;
+        course.add(allowed(&first, &verdicts).map(|(stage, change)| (stage, change.clone())));
+        let mut acts = !course.is_idle();
+        if acts {
             worker.write(course).await?;
         }
-        let complete = async {
-            while !facts.is_complete() {
-                facts.complete(&self.analyst.aws).await;
-            }
-            facts
-        };
         // ← the target is contained here
-        let (applied, facts) = futures::join!(worker.apply(course), complete);
+        let (applied, ()) = futures::join!(worker.apply(course), self.analyst.complete(&mut facts));
         applied?;
-        if !nothing_new {
-            (plan, verdicts) = match self.analyst.judged(case, &facts, &incident, own) {
-                Ok(judged) => judged,
-                Err(outcome) => return Ok(case.decision.report(outcome)),
-            };
-            course.add(allowed(&plan, &verdicts).map(|(stage, change)| (stage, change.clone())));
+        let (plan, verdicts) = match self.analyst.judged(case, &facts, &incident, own) {
+            Ok(judged) => judged,
+            Err(outcome) => return Ok(case.decision.report(outcome)),
+        };
+        let cut: Vec<String> = first.steps.iter().map(|step| step.change.shown().key()).collect();
+        let later = || allowed(&plan, &verdicts).filter(|(_, change)| !cut.contains(&change.shown().key()));
+        undone.extend(course.renew(later().map(|(_, change)| change))?);
+        course.add(later().map(|(stage, change)| (stage, change.clone())));
+        acts |= !course.is_idle();
+        if acts {
             worker.write(course).await?;
             worker.finish(course).await?;
         }
-        self.report(case, course, &plan, &verdicts).await
-    }
-
-    async fn report(
-        &self,
-        case: &Treatment<'_>,
-        course: &Course,
-        plan: &Plan,
-        verdicts: &[Verdict],
-    ) -> Result<Report, Retry> {
-        let mut residual = residual(plan);
-        residual.push(ResidualRisk {
-            way: Way::Unseen,
-            text: "nothing looks again whether it stays so: this deployment has no recheck queue".to_owned(),
-        });
-        let held_back = verdicts.iter().filter(|verdict| !matches!(verdict, Verdict::Contain)).count();
-        let open = held_back + residual.iter().filter(|risk| risk.way == Way::Open).count();
-        let mut reasons = Vec::new();
-        for (change, task) in course.steps() {
-            if let State::Failed { why } = &task.state {
-                reasons.push(Reason::new("step-failed", format!("{}: {why}", change.shown().key())));
-            }
-        }
-        let kind = if course.steps().next().is_none() {
-            withheld(verdicts).kind
-        } else {
-            outcome(course.steps().map(|(_, task)| &task.state), open)
-        };
-        reasons.extend(verdicts.iter().filter_map(why).cloned());
-        reasons.dedup();
-        let mut report = case.decision.report(Outcome::new(kind, reasons));
-        report.incident = Some(course.incident().clone());
-        report.plan = Some(playbooks::hash(course.steps().map(|(change, _)| change)));
-        report.steps =
-            course.steps().map(|(change, task)| shown(task.stage, change, &task.state.to_string())).collect();
-        let held = plan.steps.iter().zip(verdicts).filter(|(_, verdict)| !matches!(verdict, Verdict::Contain));
-        report.steps.extend(held.map(|(step, verdict)| shown(step.stage, &step.change, &waiting(verdict))));
-        report.residual = residual;
-        if self.already_told(&report).await? {
-            report.outcome = Outcome::because(
-                OutcomeKind::Joined,
-                "nothing-new",
-                format!("the target is held by incident {}, and nothing is new", course.incident()),
-            );
+        let report = report(case, course, &plan, &verdicts, &undone);
+        if !undone.is_empty() {
+            // News, even if all stands as people were told it does; and news still, if telling fails.
+            self.analyst.journal.tell(course.incident(), String::new()).await?;
+        } else if !acts && self.already_told(&report).await? {
+            let why = nothing_new(course.incident());
+            return Ok(Report { outcome: Outcome::because(OutcomeKind::Joined, "nothing-new", why), ..report });
         }
         Ok(report)
     }
 
     async fn already_told(&self, report: &Report) -> Result<bool, Retry> {
         let Some(incident) = &report.incident else { return Ok(false) };
-        Ok(self.journal.told(incident).await? == Some(Notification::digest(report)))
+        Ok(self.analyst.journal.told(incident).await? == Some(Notification::digest(report)))
     }
 
     /// Tells people, once for each change of an incident's outcome.
@@ -208,11 +173,42 @@ impl Responder {
             return Ok(());
         }
         self.notifier.publish(&Notification::of(report)).await?;
-        Ok(self.journal.tell(incident, Notification::digest(report)).await?)
+        Ok(self.analyst.journal.tell(incident, Notification::digest(report)).await?)
     }
 
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.clock.now_millis())
+    }
+}
+
+/// What is told of a containment: from what was seen of its steps, and from what was held back or stays open.
+fn report(case: &Treatment<'_>, course: &Course, plan: &Plan, verdicts: &[Verdict], undone: &[String]) -> Report {
+    let mut residual = residual(plan);
+    let no_recheck = "nothing looks again whether it stays so: this deployment has no recheck queue";
+    residual.push(ResidualRisk { way: Way::Unseen, text: no_recheck.to_owned() });
+    let held_back = verdicts.iter().filter(|verdict| !matches!(verdict, Verdict::Contain)).count();
+    let open = held_back + residual.iter().filter(|risk| risk.way == Way::Open).count();
+    let mut reasons: Vec<Reason> =
+        undone.iter().map(|what| Reason::new("contained-again", format!("somebody had undone it: {what}"))).collect();
+    for (change, task) in course.steps() {
+        if let State::Failed { why } = &task.state {
+            reasons.push(Reason::new("step-failed", format!("{}: {why}", change.shown().key())));
+        }
+    }
+    let kind = match course.steps().next() {
+        None => withheld(verdicts).kind,
+        Some(_) => outcome(course.steps().map(|(_, task)| &task.state), open),
+    };
+    reasons.extend(verdicts.iter().filter_map(why).cloned());
+    reasons.dedup();
+    let held = plan.steps.iter().zip(verdicts).filter(|(_, verdict)| !matches!(verdict, Verdict::Contain));
+    let steps = course.steps().map(|(change, task)| shown(task.stage, change, &task.state.to_string()));
+    Report {
+        incident: Some(course.incident().clone()),
+        plan: Some(playbooks::hash(course.steps().map(|(change, _)| change))),
+        steps: steps.chain(held.map(|(step, verdict)| shown(step.stage, &step.change, &waiting(verdict)))).collect(),
+        residual,
+        ..case.decision.report(Outcome::new(kind, reasons))
     }
 }
 

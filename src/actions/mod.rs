@@ -62,7 +62,7 @@ impl Display for Release {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Restores => f.write_str("restored by release"),
-            Self::Keeps(why) | Self::KeepsUnlessAsked(why) => write!(f, "kept: {why}"),
+            Self::Keeps(why) | Self::KeepsUnlessAsked(why) => write!(f, "stays: {why}"),
         }
     }
 }

@@ -156,7 +156,7 @@ impl Aws {
             }
             let call =
                 ec2.revoke_security_group_egress().group_id(group.as_str()).set_security_group_rule_ids(Some(egress));
-            call.send().await.map(drop).map_err(classify("ec2:RevokeSecurityGroupEgress"))
+            gone_is_gone(call.send().await.map(drop).map_err(classify("ec2:RevokeSecurityGroupEgress")))
         };
         let into = async {
             if ingress.is_empty() {
@@ -164,10 +164,18 @@ impl Aws {
             }
             let call =
                 ec2.revoke_security_group_ingress().group_id(group.as_str()).set_security_group_rule_ids(Some(ingress));
-            call.send().await.map(drop).map_err(classify("ec2:RevokeSecurityGroupIngress"))
+            gone_is_gone(call.send().await.map(drop).map_err(classify("ec2:RevokeSecurityGroupIngress")))
         };
         let (out, into) = futures::join!(out, into);
         out.and(into)
+    }
+}
+
+/// A revocation whose answer was lost is repeated and finds no rule; whether the group is empty is for a look to say.
+fn gone_is_gone(result: Result<(), AwsError>) -> Result<(), AwsError> {
+    match result {
+        Err(AwsError::NotFound { .. }) => Ok(()),
+        other => other,
     }
 }
 

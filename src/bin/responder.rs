@@ -19,7 +19,13 @@ use tracing_subscriber::EnvFilter;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,cordon=info"));
-    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_current_span(false).init();
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_env_filter(filter)
+        .with_current_span(false)
+        .with_target(false)
+        .init();
     let responder = start().await;
     let responder = &responder;
     run(service_fn(move |event: LambdaEvent<Box<RawValue>>| handle(responder, event))).await
@@ -31,8 +37,8 @@ async fn start() -> Result<Responder, SettingsError> {
     let journal = Arc::new(MemoryJournal::default());
     let aws = Arc::new(Aws::from_environment(journal.clone()).await);
     let notifier = Arc::new(SnsNotifier { aws: aws.clone(), topic: settings.topic });
-    let analyst = Analyst { aws, policy: settings.policy, ceiling: settings.mode };
-    Ok(Responder { analyst, journal, notifier, clock: Clock::system() })
+    let analyst = Analyst { aws, journal, policy: settings.policy, ceiling: settings.mode };
+    Ok(Responder { analyst, notifier, clock: Clock::system() })
 }
 
 async fn handle(

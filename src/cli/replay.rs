@@ -18,7 +18,6 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
-    error::Error,
     io::{Read, Write},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -120,14 +119,7 @@ impl Replay {
         };
         let decision = decide(ingest::replayed(piece), policy, self.mode.into(), now);
         let report = match analyst {
-            Some(analyst) => {
-                let looked = analyst.look(ingest::replayed(piece), now).await;
-                // The SDK's reason, missing credentials for example, is in the cause.
-                Some(looked.map_err(|error| match error.source() {
-                    Some(cause) => anyhow::anyhow!("{error}: {cause}"),
-                    None => anyhow::anyhow!("{error}"),
-                })?)
-            }
+            Some(analyst) => Some(analyst.look(ingest::replayed(piece), now).await?),
             None => None,
         };
         Ok(Record { decision, report })
@@ -135,7 +127,8 @@ impl Replay {
 }
 
 async fn analyst(policy: Policy, ceiling: Mode) -> Analyst {
-    Analyst { aws: Arc::new(Aws::from_environment(Arc::new(MemoryJournal::default())).await), policy, ceiling }
+    let journal = Arc::new(MemoryJournal::default());
+    Analyst { aws: Arc::new(Aws::from_environment(journal.clone()).await), journal, policy, ceiling }
 }
 
 /// The time at which the event itself was news.

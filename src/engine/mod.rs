@@ -1,7 +1,11 @@
-//! Carrying out plans: what a step's state becomes (pure), and the loop that does it.
+//! Carrying out plans: what a step's state becomes and what comes next (pure), and the loop that does it.
 
+mod course;
 mod machine;
 mod run;
+mod task;
 
-pub use machine::{Answer, Asked, Illegal, Next, Owed, Sight, State, Task, TaskEvent, next, outcome, transition};
-pub use run::{Course, EngineError, Worker};
+pub use course::Course;
+pub use machine::{Asked, Illegal, State, TaskEvent, transition};
+pub use run::{EngineError, Worker};
+pub use task::{Answer, Next, Owed, Sight, Task, next, outcome};

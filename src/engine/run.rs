@@ -1,15 +1,14 @@
 //! The loop: ask the machine, do it all at once, journal what was learnt.
 
-use super::{Answer, Next, Sight, State, Task, TaskEvent, machine::Illegal, next};
+use super::{Answer, Course, Illegal, Next, Sight, next};
 use crate::{
-    actions::AnyChange,
     aws::{Aws, AwsError},
     clock::Clock,
-    domain::{IncidentId, Target, Timestamp},
-    journal::{Containment, Journal, JournalError, Lease, Step},
+    domain::Timestamp,
+    journal::{Journal, JournalError, Lease},
 };
 use futures::future::join_all;
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 /// What journal and notification need of an invocation; nothing is begun with less left.
 const RESERVE: Duration = Duration::from_secs(5);
@@ -35,98 +34,6 @@ pub struct Worker<'a> {
     pub clock: &'a Clock,
     /// When the invocation ends; `None` where nothing ends it.
     pub deadline: Option<Timestamp>,
-}
-
-/// A containment while it is worked on: each step with what it owes.
-#[derive(Debug)]
-pub struct Course {
-    target: Target,
-    opened_by: IncidentId,
-    holders: BTreeSet<IncidentId>,
-    work: Vec<(AnyChange, Task)>,
-}
-
-impl Course {
-    /// Goes on with what the journal holds, or opens a containment.
-    pub fn of(target: &Target, incident: &IncidentId, known: Option<Box<Containment>>) -> Self {
-        let load = |step: Step| {
-            let task = Task::loaded(step.stage, step.state, step.change.release());
-            (step.change, task)
-        };
-        let (opened_by, mut holders, steps) = match known {
-            Some(known) => (known.opened_by, known.holders, known.steps),
-            None => (incident.clone(), BTreeSet::new(), Vec::new()),
-        };
-        holders.insert(incident.clone());
-        Self { target: target.clone(), opened_by, holders, work: steps.into_iter().map(load).collect() }
-    }
-
-    /// The incident that people know it by.
-    pub fn incident(&self) -> &IncidentId {
-        &self.opened_by
-    }
-
-    /// Adds what is planned and not known. A thing that is known keeps its `before`: what is there now may be ours.
-    pub fn add(&mut self, changes: impl IntoIterator<Item = (u8, AnyChange)>) {
-        for (stage, change) in changes {
-            if self.known(&change).is_none() {
-                let state = if change.is_already_so() { State::Already } else { State::Intended };
-                let task = Task::planned(stage, state, change.release());
-                self.work.push((change, task));
-            }
-        }
-    }
-
-    /// Holds what was surveyed just now (`before` of fresh changes) against what is known: what was undone is contained
-    /// again, what has failed is tried again.
-    pub fn renew<'c>(&mut self, fresh: impl IntoIterator<Item = &'c AnyChange>) -> Result<(), Illegal> {
-        for change in fresh {
-            let now = change.shown().before;
-            let Some((known, task)) = self.known(change) else { continue };
-            let in_place = known.shown().after == now;
-            match task.state {
-                State::Done | State::Already if !in_place => {
-                    task.state = State::Drifted { shown: now };
-                    task.take(&TaskEvent::Contain)?;
-                }
-                State::Drifted { .. } | State::Failed { .. } if !in_place => task.take(&TaskEvent::Contain)?,
-                State::Drifted { .. } | State::Failed { .. } => task.state = State::Done,
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    pub fn is_idle(&self) -> bool {
-        next(&self.tasks()) == Next::Rest
-    }
-
-    pub fn steps(&self) -> impl Iterator<Item = (&AnyChange, &Task)> {
-        self.work.iter().map(|(change, task)| (change, task))
-    }
-
-    fn known(&mut self, change: &AnyChange) -> Option<&mut (AnyChange, Task)> {
-        let key = change.shown().key();
-        self.work.iter_mut().find(|(known, _)| known.shown().key() == key)
-    }
-
-    fn tasks(&self) -> Vec<Task> {
-        self.work.iter().map(|(_, task)| task.clone()).collect()
-    }
-
-    fn containment(&self) -> Containment {
-        let step = |(change, task): &(AnyChange, Task)| Step {
-            stage: task.stage,
-            state: task.state.clone(),
-            change: change.clone(),
-        };
-        Containment {
-            target: self.target.clone(),
-            opened_by: self.opened_by.clone(),
-            holders: self.holders.clone(),
-            steps: self.work.iter().map(step).collect(),
-        }
-    }
 }
 
 impl Worker<'_> {

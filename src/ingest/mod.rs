@@ -36,8 +36,10 @@ pub fn replayed(piece: &Piece) -> Ingested {
         Ok(value) if !value.is_object() => {
             ended(OutcomeKind::Ignored, "no-event", "JSON, but no object and so no event")
         }
-        Ok(value) if replay::is_bare_finding(value) => guardduty::finding(value),
-        Ok(value) => envelope::open(value.clone()),
+        Ok(value) => match replay::bare_finding(value) {
+            Some(finding) => guardduty::finding(finding),
+            None => envelope::open(value.clone()),
+        },
     }
 }
 

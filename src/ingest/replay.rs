@@ -33,10 +33,19 @@ pub fn pieces(text: &str) -> Vec<Piece> {
         .collect()
 }
 
-/// A finding without its envelope; in an export or from GetFindings.
-pub fn is_bare_finding(value: &Value) -> bool {
-    let has = |name: &str| value.get(name).is_some();
-    !has("detail") && !has("detail-type") && ((has("type") && has("service")) || (has("Type") && has("Service")))
+/// The finding of a value that is no whole envelope: bare, as an export or GetFindings gives it, or with no more than a
+/// `detail` around it.
+pub fn bare_finding(value: &Value) -> Option<&Value> {
+    let looks_like_one = |value: &Value| {
+        let has = |name: &str| value.get(name).is_some();
+        !has("detail") && ((has("type") && has("service")) || (has("Type") && has("Service")))
+    };
+    let candidate = match value.get("detail") {
+        Some(detail) if value.get("detail-type").is_none() => detail,
+        Some(_) => return None,
+        None => value,
+    };
+    looks_like_one(candidate).then_some(candidate)
 }
 
 fn unwrapped(value: Value, line: Option<usize>) -> Vec<Piece> {

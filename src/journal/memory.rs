@@ -55,6 +55,11 @@ impl Journal for MemoryJournal {
         ready(Ok(claim)).boxed()
     }
 
+    fn read<'a>(&'a self, target: &'a str) -> BoxFuture<'a, Result<Option<Containment>, JournalError>> {
+        let known = self.content().targets.get(target).and_then(|head| head.containment.clone());
+        ready(Ok(known)).boxed()
+    }
+
     fn write<'a>(
         &'a self,
         lease: &'a Lease,

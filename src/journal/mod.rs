@@ -80,6 +80,8 @@ pub trait Journal: Registry {
         incident: &'a IncidentId,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Claim, JournalError>>;
+    /// What is known of the target, without claiming it.
+    fn read<'a>(&'a self, target: &'a str) -> BoxFuture<'a, Result<Option<Containment>, JournalError>>;
     /// Keeps the whole containment and extends the lease.
     fn write<'a>(
         &'a self,

@@ -45,8 +45,10 @@ impl Notification {
 
 fn subject(report: &Report) -> String {
     let severity = report.severity.map(|s| format!(" {s}")).unwrap_or_default();
-    let what = report.target.clone().unwrap_or_else(|| report.finding_type.to_string());
-    let text = format!("[Cordon]{severity} {}: {what}", verdict(report.outcome.kind));
+    // The unique ids in brackets are for the body.
+    let target = report.target.as_deref().and_then(|target| target.split(" (").next());
+    let what = target.unwrap_or(report.finding_type.as_str());
+    let text = format!("[Cordon]{severity} {}: {what} in {}", verdict(report.outcome.kind), report.account);
     text.chars()
         .map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' })
         .take(MOST_SUBJECT)
@@ -113,10 +115,14 @@ fn body(report: &Report) -> String {
         }
     }
 
-    if acted && !report.steps.is_empty() {
+    let done: Vec<&StepReport> = report.steps.iter().filter(|step| step.state == "done").collect();
+    if acted && !done.is_empty() {
         heading(&mut text, "HOW TO UNDO IT (by hand, after the incident is understood)");
-        for step in report.steps.iter().filter(|step| step.state == "done") {
-            line(&mut text, &format!("  {}", step.undo));
+        for step in done {
+            match step.undo.starts_with("aws ") {
+                true => line(&mut text, &format!("  {}", step.undo)),
+                false => line(&mut text, &format!("  {} {}: {}", step.action, step.target, step.undo)),
+            }
         }
     }
 

@@ -49,12 +49,6 @@ pub enum ProfileRole {
     },
 }
 
-impl ProfileRole {
-    pub fn is_pending(&self) -> bool {
-        matches!(self, Self::Pending { .. })
-    }
-}
-
 type Looked = Result<(Arn, Option<(RoleName, RoleId, Arn)>), AwsError>;
 
 impl Instance {

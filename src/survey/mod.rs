@@ -55,13 +55,6 @@ impl Facts {
         }
     }
 
-    pub fn is_complete(&self) -> bool {
-        match self {
-            Self::Instance(instance) => !instance.role.is_pending(),
-            Self::User(_) | Self::RoleSession(_) => true,
-        }
-    }
-
     /// The reads by name, for `replay` without an account.
     pub fn reads(target: &Target) -> &'static [&'static str] {
         match target {

@@ -5,83 +5,8 @@
 //! that come both ways are told apart by direction and role.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use super::{Evidence, Situation, Standing, Triage};
 use crate::domain::{Action, Direction, Finding, Reason, Role, UserType};
-use serde::{Deserialize, Serialize};
-use std::fmt;
-
-/// What is going on. Playbooks and policy go by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Situation {
-    /// An EC2 instance does the attacker's work.
-    CompromisedInstance,
-    /// Credentials of an IAM user are in strange hands.
-    CompromisedAccessKey,
-    /// A session of a role is in strange hands.
-    CompromisedRoleSession,
-    /// Somebody tries; nothing says that he came in.
-    AttackedOnly,
-    /// Root credentials were used.
-    RootUsed,
-    ExposedBucket,
-    /// Several signals that belong together.
-    AttackSequence,
-    /// Containers, clusters, functions, databases, objects and what else is not contained yet.
-    OtherWorkload,
-    /// A type that this version does not know.
-    Unknown,
-}
-
-impl fmt::Display for Situation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::CompromisedInstance => "compromised-instance",
-            Self::CompromisedAccessKey => "compromised-access-key",
-            Self::CompromisedRoleSession => "compromised-role-session",
-            Self::AttackedOnly => "attacked-only",
-            Self::RootUsed => "root-used",
-            Self::ExposedBucket => "exposed-bucket",
-            Self::AttackSequence => "attack-sequence",
-            Self::OtherWorkload => "other-workload",
-            Self::Unknown => "unknown",
-        })
-    }
-}
-
-/// On whose side the resource stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Standing {
-    /// It works for the attacker.
-    Tool,
-    /// It is attacked.
-    Victim,
-    /// The finding does not say: never more than approval.
-    Unclear,
-}
-
-/// What the judgement rests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Evidence {
-    Network,
-    Api,
-    /// Whoever makes a server resolve a name can make it.
-    Dns,
-    Malware,
-    Runtime,
-    Correlation,
-    Configuration,
-    Unknown,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Triage {
-    pub situation: Situation,
-    pub standing: Standing,
-    pub evidence: Evidence,
-    pub reasons: Vec<Reason>,
-}
 
 /// The parts of `Purpose:Resource/Family.Mechanism!Artifact`.
 #[derive(Clone, Copy, Debug)]
@@ -104,8 +29,12 @@ impl<'a> Type<'a> {
         Some(Self { purpose, resource, family, artifact })
     }
 
-    fn starts(&self, families: &[&str]) -> bool {
-        families.iter().any(|family| self.family.starts_with(family))
+    /// Whether the family is one of these, whatever mechanism follows it.
+    fn is(&self, families: &[&str]) -> bool {
+        let same = |family: &str| {
+            self.family.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        families.iter().any(|family| same(family))
     }
 }
 
@@ -137,13 +66,7 @@ pub fn classify(finding: &Finding) -> Triage {
         "Kubernetes" | "Container" | "ECS" | "Lambda" | "RDS" => {
             other(evidence, "clusters, containers, functions and databases are reported, not contained")
         }
-        _ => judged(
-            Situation::Unknown,
-            Standing::Unclear,
-            evidence,
-            "unknown-type",
-            format!("this version knows no rule for `{}` findings", finding.type_shown),
-        ),
+        _ => unknown(finding, evidence),
     }
 }
 
@@ -153,89 +76,141 @@ fn machine(kind: Type<'_>, finding: &Finding, evidence: Evidence) -> Triage {
     if kind.resource == "Runtime" && (in_container || !is_instance(finding)) {
         return other(evidence, "a container, not the instance below it, is what the finding names");
     }
-    if !KNOWN_MACHINE_PURPOSES.contains(&kind.purpose) {
-        return judged(
-            Situation::Unknown,
-            Standing::Unclear,
-            evidence,
-            "unknown-type",
-            format!("`{}` is a purpose that this version does not know", kind.purpose),
-        );
-    }
-    let (standing, code, why) = standing_of_machine(kind, finding);
+    let Some((standing, code, why)) = standing_of_machine(kind, finding) else { return unknown(finding, evidence) };
     let situation = if standing == Standing::Victim { Situation::AttackedOnly } else { Situation::CompromisedInstance };
     judged(situation, standing, evidence, code, why)
 }
 
-const KNOWN_MACHINE_PURPOSES: [&str; 17] = [
-    "Backdoor",
-    "Behavior",
-    "CredentialAccess",
-    "CryptoCurrency",
-    "DefenseEvasion",
-    "Discovery",
-    "Execution",
-    "Exfiltration",
-    "Impact",
-    "InitialAccess",
-    "PenTest",
-    "Persistence",
-    "PrivilegeEscalation",
-    "Recon",
-    "Stealth",
-    "Trojan",
-    "UnauthorizedAccess",
+/// Families that come both ways, told apart by direction and role.
+const BOTH_WAYS: [&str; 5] =
+    ["SSHBruteForce", "RDPBruteForce", "WinRMBruteForce", "MaliciousIPCaller.Custom", "TorIPCaller"];
+
+/// Unusual is not malicious: these say that something is odd, not that somebody came in.
+const UNUSUAL: [&str; 18] = [
+    "ContainerMountsHostDirectory",
+    "DockerSocketAccessed",
+    "ElevationToRoot",
+    "FilelessExecution",
+    "NetworkPortUnusual",
+    "NewBinaryExecuted",
+    "NewLibraryLoaded",
+    "PtraceAntiDebugging",
+    "SuspiciousCommand",
+    "SuspiciousDomainRequest",
+    "SuspiciousFile",
+    "SuspiciousShellCreated",
+    "SuspiciousTool",
+    "TrafficVolumeUnusual",
+    "UnusualDNSResolver",
+    "UnusualDoHActivity",
+    "UnusualDoTActivity",
+    "UserfaultfdUsage",
 ];
 
-fn standing_of_machine(kind: Type<'_>, finding: &Finding) -> (Standing, &'static str, String) {
-    let outbound = finding.direction == Some(Direction::Outbound);
-    let inbound = finding.direction == Some(Direction::Inbound);
-    if kind.starts(&["PortProbe"]) {
-        return (
-            Standing::Victim,
-            "probed",
-            "an open port is probed from outside; nothing says that anybody came in".into(),
-        );
+/// Done by a machine that works for somebody else.
+const TOOL: [&str; 29] = [
+    "AbusedDomainRequest",
+    "BitcoinDomainRequest",
+    "BitcoinTool",
+    "BlackholeTraffic",
+    "C&CActivity",
+    "CGroupsReleaseAgentModified",
+    "CryptoMinerExecuted",
+    "DGADomainRequest",
+    "DNSDataExfiltration",
+    "DenialOfService",
+    "DriveBySourceTraffic",
+    "DropPoint",
+    "KernelModuleLoaded",
+    "MaliciousDomainRequest",
+    "MaliciousFile",
+    "MaliciousFileExecuted",
+    "MetadataDNSRebind",
+    "PhishingDomainRequest",
+    "PortSweep",
+    "Portscan",
+    "ProcessInjection.Proc",
+    "ProcessInjection.Ptrace",
+    "ProcessInjection.VirtualMemoryWrite",
+    "ReverseShell",
+    "RuncContainerEscape",
+    "Spambot",
+    "TorClient",
+    "TorRelay",
+    "XORDDOS",
+];
+
+/// `None` for a family that this version does not know: GuardDuty's list grows, and not all that names an instance blames it.
+fn standing_of_machine(kind: Type<'_>, finding: &Finding) -> Option<(Standing, &'static str, String)> {
+    let family = kind.family;
+    if kind.is(&["PortProbeUnprotectedPort", "PortProbeEMRUnprotectedPort"]) {
+        let why = "an open port is probed from outside; nothing says that anybody came in";
+        return Some((Standing::Victim, "probed", why.into()));
     }
-    if kind.starts(&["SSHBruteForce", "RDPBruteForce", "WinRMBruteForce", "MaliciousIPCaller.Custom", "TorIPCaller"]) {
-        let role = finding.role;
-        return match (inbound, outbound) {
-            (true, _) => {
-                (Standing::Victim, "attacked-inbound", format!("`{}` inbound: the instance is attacked", kind.family))
+    if kind.is(&BOTH_WAYS) {
+        let attacks = || {
+            (Standing::Tool, "attacks-outbound", format!("`{family}` outbound: the instance itself attacks or calls"))
+        };
+        // The callers' role is TARGET either way; of brute force it is the instance's side of the attack.
+        let blamed = finding.role != Some(Role::Target) || kind.is(&["MaliciousIPCaller.Custom", "TorIPCaller"]);
+        return Some(match finding.direction {
+            Some(Direction::Inbound) => {
+                (Standing::Victim, "attacked-inbound", format!("`{family}` inbound: the instance is attacked"))
             }
-            (_, true) if role != Some(Role::Target) || kind.starts(&["MaliciousIPCaller", "TorIPCaller"]) => (
-                Standing::Tool,
-                "attacks-outbound",
-                format!("`{}` outbound: the instance itself attacks or calls", kind.family),
-            ),
-            (_, true) => (
-                Standing::Unclear,
-                "direction-contradicts-role",
-                format!("`{}` outbound, but the instance is called the target", kind.family),
-            ),
-            _ => (
+            Some(Direction::Outbound) if blamed => attacks(),
+            Some(Direction::Outbound) => {
+                let why = format!("`{family}` outbound, but the instance is called the target");
+                (Standing::Unclear, "direction-contradicts-role", why)
+            }
+            Some(Direction::Unknown) | None => (
                 Standing::Unclear,
                 "direction-unknown",
-                format!("`{}` without a direction: attacker or attacked", kind.family),
+                format!("`{family}` without a direction: attacker or attacked"),
             ),
-        };
+        });
     }
-    // Unusual is not malicious: these say that something changed, not that somebody came in.
-    if kind.purpose == "Behavior"
-        || kind.starts(&["UnusualDNSResolver", "UnusualDoHActivity", "UnusualDoTActivity", "SuspiciousFile"])
-    {
-        return (
+    if kind.is(&UNUSUAL) {
+        return Some((
             Standing::Unclear,
             "unusual-only",
-            format!("`{}` is unusual, which alone proves no compromise", kind.family),
-        );
+            format!("`{family}` is unusual, which alone proves no compromise"),
+        ));
     }
-    (
-        Standing::Tool,
-        "family-means-compromised",
-        format!("`{}` is done by an instance that works for somebody else", kind.family),
-    )
+    let why = || format!("`{family}` is done by an instance that works for somebody else");
+    kind.is(&TOOL).then(|| (Standing::Tool, "family-means-compromised", why()))
 }
+
+/// Families that say who used credentials, and how.
+const CALLERS: [&str; 24] = [
+    "AdministrativePermissions",
+    "AnomalousBehavior",
+    "BedrockLoggingDisabled",
+    "BucketEnumeration",
+    "CloudTrailLoggingDisabled",
+    "ComputeResources",
+    "ConsoleLogin",
+    "ConsoleLoginSuccess",
+    "CostHarvesting",
+    "InstanceCredentialExfiltration",
+    "InstanceLaunchUnusual",
+    "KaliLinux",
+    "LoggingConfigurationModified",
+    "MaliciousIPCaller",
+    "NetworkPermissions",
+    "ObjectDelete",
+    "ObjectRead",
+    "ParrotLinux",
+    "PentooLinux",
+    "PermissionsModification",
+    "ResourceCredentialExfiltration",
+    "ResourcePermissions",
+    "TorIPCaller",
+    "UserPermissions",
+];
+
+/// Families that name who did something odd, which may be his work.
+const ODD_CALLERS: [&str; 4] =
+    ["AnomalousModelInvocation", "PasswordPolicyChange", "PromptInjection", "UnusualASNCaller"];
 
 fn identity(kind: Type<'_>, finding: &Finding, evidence: Evidence) -> Triage {
     let Some(user_type) = finding.access_key().map(|key| &key.user_type) else {
@@ -247,7 +222,7 @@ fn identity(kind: Type<'_>, finding: &Finding, evidence: Evidence) -> Triage {
             "the finding names no credentials".into(),
         );
     };
-    if *user_type == UserType::Root || kind.starts(&["RootCredentialUsage", "ShortTermRootCredentialUsage"]) {
+    if *user_type == UserType::Root || kind.is(&["RootCredentialUsage", "ShortTermRootCredentialUsage"]) {
         return judged(
             Situation::RootUsed,
             Standing::Unclear,
@@ -261,22 +236,20 @@ fn identity(kind: Type<'_>, finding: &Finding, evidence: Evidence) -> Triage {
         UserType::AssumedRole => Situation::CompromisedRoleSession,
         _ => return other(evidence, "the caller is no IAM user and no role session of this account"),
     };
-    // A change of a setting is reported with who made it; that he was not allowed to is not said.
-    if kind.purpose == "Policy" || kind.starts(&["PasswordPolicyChange"]) {
-        return judged(
-            situation,
-            Standing::Unclear,
-            evidence,
-            "setting-changed",
-            format!("`{}` reports a changed setting; who changed it may have been allowed to", kind.family),
-        );
+    let family = kind.family;
+    if kind.purpose == "Policy" || kind.is(&ODD_CALLERS) {
+        let why = format!("`{family}` names who did something odd; he may have been allowed to");
+        return judged(situation, Standing::Unclear, evidence, "odd-caller", why);
+    }
+    if !kind.is(&CALLERS) {
+        return unknown(finding, evidence);
     }
     judged(
         situation,
         Standing::Tool,
         evidence,
         "credentials-misused",
-        format!("`{}` is done with these credentials", kind.family),
+        format!("`{family}` is done with these credentials"),
     )
 }
 
@@ -289,9 +262,14 @@ fn bucket(kind: Type<'_>, finding: &Finding, evidence: Evidence) -> Triage {
             "bucket-opened",
             "a bucket was opened, or its logging was switched off".into(),
         ),
-        _ if kind.starts(&["MaliciousFile"]) => other(evidence, "a malicious object is reported, not contained"),
+        _ if kind.is(&["MaliciousFile"]) => other(evidence, "a malicious object is reported, not contained"),
         _ => identity(kind, finding, evidence),
     }
+}
+
+fn unknown(finding: &Finding, evidence: Evidence) -> Triage {
+    let why = format!("this version knows no rule for `{}`", finding.type_shown);
+    judged(Situation::Unknown, Standing::Unclear, evidence, "unknown-type", why)
 }
 
 fn other(evidence: Evidence, why: &str) -> Triage {
@@ -316,7 +294,7 @@ fn evidence(kind: Type<'_>, finding: &Finding) -> Evidence {
         return Evidence::Dns;
     }
     match (kind.resource, finding.action) {
-        _ if kind.starts(&["MaliciousFile", "SuspiciousFile"]) => Evidence::Malware,
+        _ if kind.is(&["MaliciousFile", "SuspiciousFile"]) => Evidence::Malware,
         ("Runtime", _) => Evidence::Runtime,
         (_, Some(Action::NetworkConnection | Action::PortProbe)) => Evidence::Network,
         (_, Some(Action::AwsApiCall | Action::KubernetesApiCall | Action::RdsLoginAttempt)) => Evidence::Api,
@@ -461,6 +439,7 @@ mod tests {
             ("Execution:EC2/MaliciousFile", json!(null), "TARGET", S::CompromisedInstance, St::Tool, E::Malware),
             ("Execution:EC2/MaliciousFile!AMI", json!(null), "TARGET", S::OtherWorkload, St::Unclear, E::Malware),
             ("Execution:Runtime/ReverseShell", json!(null), "TARGET", S::CompromisedInstance, St::Tool, E::Runtime),
+            ("Persistence:EC2/ExternalRemoteServices", json!(null), "TARGET", S::Unknown, St::Unclear, E::Unknown),
             ("Novelty:EC2/Something", connection("OUTBOUND"), "ACTOR", S::Unknown, St::Unclear, E::Network),
         ] {
             let triage = of(kind, instance.clone(), action.clone(), role);

@@ -4,7 +4,9 @@
 mod assess;
 mod classify;
 mod correlate;
+mod situation;
 
 pub use assess::{Assessment, assess};
-pub use classify::{Evidence, Situation, Standing, Triage, classify};
+pub use classify::classify;
 pub use correlate::target;
+pub use situation::{Evidence, Situation, Standing, Triage};

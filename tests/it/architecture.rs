@@ -4,7 +4,7 @@ use crate::lab::root;
 use std::{path::Path, process::Command};
 
 /// Modules that know no clock, environment or network.
-const PURE: [&str; 9] = [
+const PURE: [&str; 10] = [
     "domain",
     "ingest",
     "triage",
@@ -13,6 +13,7 @@ const PURE: [&str; 9] = [
     "guard.rs",
     "decision.rs",
     "engine/machine.rs",
+    "engine/task.rs",
     "notify/message.rs",
 ];
 

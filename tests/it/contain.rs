@@ -189,7 +189,7 @@ async fn a_group_that_a_stranger_made_under_our_name_is_not_trusted() -> Result<
 #[tokio::test]
 async fn a_user_without_room_for_an_attachment_is_denied_inline_and_one_without_any_room_is_reported() -> Result<()> {
     let full = |padding: usize| json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": format!("arn:aws:s3:::{}/*", "b".repeat(padding))}]});
-    for (padding, expected, inline) in [(10, "Contained", true), (1_700, "PartiallyContained", false)] {
+    for (padding, expected, inline) in [(10, "Contained", true), (1_780, "PartiallyContained", false)] {
         let lab = Lab::contain().await?;
         for n in 0..9 {
             let policy = json!({"PolicyName": format!("p{n}"), "PolicyDocument": full(1).to_string()});
@@ -261,7 +261,7 @@ async fn the_mail_says_what_a_tired_person_needs_and_can_be_filtered() -> Result
     let [mail] = lab.messages().await?.try_into().unwrap();
     let (subject, body) = (mail["Subject"].as_str().unwrap(), mail["Message"].as_str().unwrap());
     assert!(
-        subject.starts_with(&format!("[Cordon] High CONTAINED: instance {}", lab.id("/victim/instance"))),
+        subject.starts_with(&format!("[Cordon] High CONTAINED: instance {} in ", lab.id("/victim/instance"))),
         "{subject}"
     );
     for part in [

@@ -14,6 +14,7 @@ mod contain;
 mod decisions;
 mod faults;
 mod lab;
+mod manual;
 mod modes;
 mod rounds;
 mod template;

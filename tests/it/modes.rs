@@ -67,6 +67,28 @@ async fn what_rests_on_dns_alone_or_is_of_medium_severity_waits_for_a_person() -
 }
 
 #[tokio::test]
+async fn a_finding_that_would_only_ask_joins_where_all_is_contained_already() -> Result<()> {
+    let lab = Lab::contain().await?;
+    lab.deliver(&lab.event("instance-c2-network")?).await?;
+    lab.deliver(&lab.event("key-used-from-outside")?).await?;
+    lab.messages().await?;
+    for sample in ["instance-c2-dns", "console-user"] {
+        let report = lab.deliver(&lab.event(sample)?).await?;
+        assert_eq!((kind(&report), codes(&report)), ("Joined", vec!["nothing-new"]), "{sample}: {report:#}");
+    }
+    assert_eq!(lab.messages().await?.len(), 0);
+    // What was undone meanwhile is asked about, and nothing else.
+    let interface = lab.interfaces("victim").remove(0);
+    let groups = json!({"NetworkInterfaceId": interface, "Groups": [lab.id("/web_group")]});
+    lab.call("ec2", "modify_network_interface_attribute", groups).await?;
+    let report = lab.deliver(&lab.event("instance-c2-dns")?).await?;
+    assert_eq!(kind(&report), "AwaitingApproval", "{report:#}");
+    let waits = |step: &&Value| step["state"].as_str().unwrap().starts_with("waits");
+    assert_eq!(report["steps"].as_array().unwrap().iter().filter(waits).count(), 1, "{report:#}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_finding_that_lay_around_is_never_more_than_asked_about() -> Result<()> {
     let lab = Lab::contain().await?;
     let event = lab.event("instance-c2-network")?;

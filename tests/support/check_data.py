@@ -13,6 +13,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 COLUMNS = ("file", "line", "ordinal", "type", "severity", "resource_type", "account", "finding_id")
 # Replaying some hundred findings takes no second; whoever needs two minutes hangs.
@@ -127,6 +128,35 @@ def compare(expected, records):
     return problems
 
 
+def check_types(cordon, data):
+    """Every active finding type, as a small finding of its kind: each must be read, and be decided and not ignored."""
+    with (data / "guardduty-finding-types.tsv").open(encoding="utf-8", newline="") as file:
+        types = [row["type"] for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if row["status"] == "active"]
+    if not types:
+        raise Unusable("guardduty-finding-types.tsv lists no active type")
+    lines = [json.dumps(small_finding(number, name)) for number, name in enumerate(types)]
+    with tempfile.NamedTemporaryFile("w", suffix=".ndjson", encoding="utf-8") as file:
+        file.write("\n".join(lines))
+        file.flush()
+        records = replay(cordon, [file.name])
+    problems = []
+    for name, record in zip(types, records, strict=True):
+        if (record.get("finding") or {}).get("type") != name:
+            problems.append(f"type {name}: read as {record.get('finding')}")
+        if kind(record) not in ("NeedsFacts", "Observed"):
+            problems.append(f"type {name}: {json.dumps(record.get('outcome'))[:300]}")
+    return types, records, problems
+
+
+def small_finding(number, name):
+    """An event with what ingestion and triage look at."""
+    instance = {"instanceId": "i-0123456789abcdef0"}
+    key = {"accessKeyId": "AKIAIOSFODNN7EXAMPLE", "principalId": "AIDACKCEVSQ6C2EXAMPLE", "userName": "someone", "userType": "IAMUser"}
+    return {"source": "aws.guardduty", "detail-type": "GuardDuty Finding", "detail": {
+        "id": f"{number:032x}", "type": name, "severity": 8, "accountId": "111122223333", "region": "us-east-1",
+        "resource": {"instanceDetails": instance, "accessKeyDetails": key}, "service": {"resourceRole": "TARGET"}}}
+
+
 def kind(record):
     outcome = record.get("outcome")
     return str(outcome.get("kind")) if isinstance(outcome, dict) else "(no outcome)"
@@ -143,6 +173,8 @@ def main():
         paths = sorted({path for path, _, _ in expected})
         records = replay(arguments.cordon, paths)
         problems = compare(expected, records)
+        types, typed, untyped = check_types(arguments.cordon, data)
+        problems += untyped
     except Unusable as error:
         print(f"check-data: {error}", file=sys.stderr)
         return 1
@@ -150,6 +182,9 @@ def main():
         print(problem)
     print(f"{len(expected)} findings expected in {len(paths)} files, {len(records)} events replayed, {len(problems)} differences")
     for name, count in sorted(collections.Counter(map(kind, records)).items()):
+        print(f"  {count:5} {name}")
+    print(f"{len(types)} active finding types, each as a small finding")
+    for name, count in sorted(collections.Counter(f"{kind(record)}, {record['triage']['situation']}" for record in typed).items()):
         print(f"  {count:5} {name}")
     # Every event of the data ends in exactly one outcome, or something was dropped in silence.
     without = sum(1 for record in records if kind(record) in ("(no outcome)", "None"))
