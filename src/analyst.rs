@@ -3,13 +3,13 @@
 use crate::{
     actions::{AnyChange, Release},
     aws::{Aws, AwsError, Identity},
-    decision::{Decision, Judged, decide},
-    domain::{IncidentId, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, Target, Timestamp, Way},
+    decision::{Decision, Treatment, decide},
+    domain::{IncidentId, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, Timestamp, Way},
     engine::State,
     guard::{self, Verdict},
     ingest::Ingested,
     journal::{Journal, JournalError},
-    playbooks::{Case, Plan, Playbook},
+    playbooks::{Case, Plan},
     policy::{Mode, Policy, Subject},
     survey::{Facts, SurveyError},
 };
@@ -32,13 +32,8 @@ pub enum SurveyFailed {
     Journal(#[from] JournalError),
 }
 
-/// A target with what is to be done about it.
-pub struct Treatment<'a> {
-    pub decision: &'a Decision,
-    pub judged: &'a Judged,
-    pub target: &'a Target,
-    pub playbook: &'static dyn Playbook,
-}
+/// What was surveyed, or why nothing can be done.
+pub type Surveyed = Result<(Facts, Subject), Outcome>;
 
 impl Analyst {
     pub fn decide(&self, ingested: Ingested, now: Timestamp) -> Decision {
@@ -47,32 +42,31 @@ impl Analyst {
 
     /// The report of an event with the full plan, changing nothing and telling nobody. Age is judged at `now`.
     pub async fn look(&self, ingested: Ingested, now: Timestamp) -> Result<Report, SurveyFailed> {
-        let decision = self.decide(ingested, now);
-        match treatment(&decision) {
-            Err(outcome) => Ok(decision.report(outcome.clone())),
-            Ok(case) => self.observe(&case).await,
+        match self.decide(ingested, now) {
+            Decision::Treat { treatment, .. } => self.observe(&treatment).await,
+            Decision::Ended { judged: Some(judged), outcome } => Ok(judged.report(outcome)),
+            Decision::Ended { judged: None, outcome } => Ok(Report::without_finding(outcome)),
         }
     }
 
     /// Plans and judges, and changes nothing. What is so already waits for nobody.
-    pub async fn observe(&self, case: &Treatment<'_>) -> Result<Report, SurveyFailed> {
+    pub async fn observe(&self, case: &Treatment) -> Result<Report, SurveyFailed> {
         let key = case.target.key();
-        let (facts, identity, known) =
-            futures::join!(Facts::read(&self.aws, case.target), self.aws.identity(), self.journal.read(&key));
-        let (mut facts, own) = match self.ours(case, facts, identity)? {
+        let (surveyed, known) = futures::join!(self.survey(case), self.journal.read(&key));
+        let (mut facts, own) = match surveyed? {
             Ok(ours) => ours,
-            Err(outcome) => return Ok(case.decision.report(outcome)),
+            Err(outcome) => return Ok(case.report(outcome)),
         };
-        self.complete(&mut facts).await;
-        let held_by = known?.map(|containment| containment.opened_by);
-        let (mut plan, _) = match self.judged(case, &facts, held_by.as_ref().unwrap_or(&case.judged.incident), &own) {
-            Ok(judged) => judged,
-            Err(outcome) => return Ok(case.decision.report(outcome)),
+        facts.complete(&self.aws).await;
+        let held_by = known?.filter(|containment| !containment.is_over()).map(|containment| containment.opened_by);
+        let mut plan = match plan(case, &facts, held_by.as_ref().unwrap_or(&case.incident)) {
+            Ok(plan) => plan,
+            Err(outcome) => return Ok(case.report(outcome)),
         };
         let hash = plan.hash();
         let (already, owed) = plan.steps.into_iter().partition(|step| step.change.is_already_so());
         plan.steps = owed;
-        let verdicts = guard::judge(&plan, case.judged.assessment.mode, &self.policy, &own);
+        let verdicts = guard::judge(&plan, case.mode, &self.policy, &own, None);
         let outcome = match held_by {
             Some(incident) if plan.steps.is_empty() => {
                 Outcome::because(OutcomeKind::Joined, "nothing-new", nothing_new(&incident))
@@ -86,78 +80,60 @@ impl Analyst {
             plan: Some(hash),
             steps: owed.chain(already).collect(),
             residual: residual(&plan),
-            ..case.decision.report(outcome)
+            ..case.report(outcome)
         })
     }
 
-    /// Reads what the cut does not wait for.
-    pub async fn complete(&self, facts: &mut Facts) {
-        facts.complete(&self.aws).await;
-    }
-
-    /// A plan with the verdict on each of its steps.
-    pub fn judged(
-        &self,
-        case: &Treatment<'_>,
-        facts: &Facts,
-        incident: &IncidentId,
-        own: &Subject,
-    ) -> Result<(Plan, Vec<Verdict>), Outcome> {
-        let plan = case.plan(facts, incident)?;
-        let verdicts = guard::judge(&plan, case.judged.assessment.mode, &self.policy, own);
-        Ok((plan, verdicts))
-    }
-
-    /// The facts, if the target lies in the account that we can act in; the outcome, if nothing can be done about it.
-    pub fn ours(
-        &self,
-        case: &Treatment<'_>,
-        facts: Result<Facts, SurveyError>,
-        identity: Result<&Identity, AwsError>,
-    ) -> Result<Result<(Facts, Subject), Outcome>, SurveyFailed> {
+    /// One round: the facts, and who we are.
+    ///
+    /// # Errors
+    /// Only where a repeat can help.
+    pub async fn survey(&self, case: &Treatment) -> Result<Surveyed, SurveyFailed> {
+        // What an earlier invocation knew of our groups says nothing about now.
+        self.aws.quarantine.forget();
+        let (facts, identity) = futures::join!(Facts::read(&self.aws, &case.target), self.aws.identity());
+        let not_contained = |code, error: AwsError| match error.is_passing() {
+            true => Err(error.into()),
+            false => Ok(Err(Outcome::because(OutcomeKind::NotContained, code, error.to_string()))),
+        };
         let identity = match identity {
             Ok(identity) => identity,
-            Err(error) if error.is_passing() => return Err(error.into()),
-            Err(error) => {
-                return Ok(Err(Outcome::because(OutcomeKind::NotContained, "identity-unknown", error.to_string())));
-            }
+            Err(error) => return not_contained("identity-unknown", error),
         };
-        // INVARIANT: the account to act in is the finding's; a namesake in our own account is never touched.
-        if identity.account != *case.target.account() {
-            let why = format!(
-                "account {} is not the one that Cordon runs in ({}), and no member role is set",
-                case.target.account(),
-                identity.account
-            );
-            return Ok(Err(Outcome::because(OutcomeKind::Declined, "foreign-account", why)));
+        if let Some(outcome) = foreign(case, identity) {
+            return Ok(Err(outcome));
         }
-        let own = Subject {
-            account: identity.account.clone(),
-            arn: Some(identity.arn.clone()),
-            unique_id: identity.unique_id.clone(),
-        };
         match facts {
-            Ok(facts) => Ok(Ok((facts, own))),
+            Ok(facts) => Ok(Ok((facts, own(identity)))),
             Err(SurveyError::Vanished(why)) => Ok(Err(Outcome::because(OutcomeKind::Declined, "vanished", why))),
-            Err(SurveyError::Aws(error)) if error.is_passing() => Err(error.into()),
-            Err(SurveyError::Aws(error)) => {
-                Ok(Err(Outcome::because(OutcomeKind::NotContained, "survey-failed", error.to_string())))
-            }
+            Err(SurveyError::Aws(error)) => not_contained("survey-failed", error),
         }
     }
 }
 
-impl Treatment<'_> {
-    fn plan(&self, facts: &Facts, incident: &IncidentId) -> Result<Plan, Outcome> {
-        self.playbook.plan(facts, &Case { incident, partition: &self.judged.finding.partition })
+/// INVARIANT: the account to act in is the finding's; a namesake in our own account is never touched.
+fn foreign(case: &Treatment, identity: &Identity) -> Option<Outcome> {
+    let account = case.target.account();
+    (identity.account != *account).then(|| {
+        let own = &identity.account;
+        let why = format!("account {account} is not the one that Cordon runs in ({own}), and no member role is set");
+        Outcome::because(OutcomeKind::Declined, "foreign-account", why)
+    })
+}
+
+/// The principal that we run with, as guards compare it.
+fn own(identity: &Identity) -> Subject {
+    Subject {
+        account: identity.account.clone(),
+        arn: Some(identity.arn.clone()),
+        unique_id: identity.unique_id.clone(),
     }
 }
 
-pub fn treatment(decision: &Decision) -> Result<Treatment<'_>, &Outcome> {
-    match decision {
-        Decision::Ended { outcome, .. } => Err(outcome),
-        Decision::Treat { judged, target, playbook } => Ok(Treatment { decision, judged, target, playbook: *playbook }),
-    }
+/// # Errors
+/// A Declined outcome where nothing can be done safely.
+pub fn plan(case: &Treatment, facts: &Facts, incident: &IncidentId) -> Result<Plan, Outcome> {
+    case.playbook()?.plan(facts, &Case { incident, partition: &case.partition })
 }
 
 pub fn allowed<'p>(plan: &'p Plan, verdicts: &[Verdict]) -> impl Iterator<Item = (u8, &'p AnyChange)> {

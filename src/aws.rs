@@ -35,6 +35,7 @@ pub struct Aws {
     ec2: Mutex<HashMap<Region, aws_sdk_ec2::Client>>,
     iam: OnceLock<aws_sdk_iam::Client>,
     sns: OnceLock<aws_sdk_sns::Client>,
+    sqs: OnceLock<aws_sdk_sqs::Client>,
     sts: OnceLock<aws_sdk_sts::Client>,
     identity: OnceCell<Identity>,
     pub(crate) registry: Arc<dyn Registry>,
@@ -82,26 +83,13 @@ impl AwsError {
 }
 
 impl Aws {
-    /// Reads endpoint, region and credentials from the SDK's own variables; makes no call.
-    pub async fn from_environment(registry: Arc<dyn Registry>) -> Self {
-        let https =
-            Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https();
-        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(SharedHttpClient::new(Tagging { inner: https }))
-            .retry_config(
-                RetryConfig::standard()
-                    .with_max_attempts(3)
-                    .with_initial_backoff(Duration::from_millis(100))
-                    .with_max_backoff(Duration::from_secs(1)),
-            )
-            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build())
-            .load()
-            .await;
+    pub fn new(config: SdkConfig, registry: Arc<dyn Registry>) -> Self {
         Self {
             config,
             ec2: Mutex::default(),
             iam: OnceLock::new(),
             sns: OnceLock::new(),
+            sqs: OnceLock::new(),
             sts: OnceLock::new(),
             identity: OnceCell::new(),
             registry,
@@ -127,6 +115,10 @@ impl Aws {
         self.sns.get_or_init(|| aws_sdk_sns::Client::new(&self.config))
     }
 
+    pub fn sqs(&self) -> &aws_sdk_sqs::Client {
+        self.sqs.get_or_init(|| aws_sdk_sqs::Client::new(&self.config))
+    }
+
     /// Who the credentials belong to; asked once a process.
     pub async fn identity(&self) -> Result<&Identity, AwsError> {
         self.identity.get_or_try_init(|| self.ask_identity()).await
@@ -149,6 +141,18 @@ impl Aws {
             .ok_or_else(|| lacks("no partition"))?;
         Ok(Identity { account, partition, arn, unique_id })
     }
+}
+
+/// Endpoint, region and credentials from the SDK's own variables; makes no call.
+pub async fn configuration() -> SdkConfig {
+    let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+    let retry = RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(100));
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(SharedHttpClient::new(Tagging { inner: Builder::new().tls_provider(provider).build_https() }))
+        .retry_config(retry.with_max_backoff(Duration::from_secs(1)))
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build())
+        .load()
+        .await
 }
 
 /// The one place that looks at error codes. `operation` names the call as IAM does, for messages.

@@ -2,12 +2,13 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use crate::{
-    domain::{Finding, IncidentId, Lifecycle, Outcome, OutcomeKind, Reason, Report, Target, Text, Timestamp},
+    domain::{Finding, IncidentId, Lifecycle, Outcome, OutcomeKind, Partition, Report, Target, Text, Timestamp},
     ingest::Ingested,
     playbooks::{self, Playbook},
     policy::{Mode, Policy},
     triage::{self, Assessment, Situation, Triage},
 };
+use serde::{Deserialize, Serialize};
 
 pub enum Decision {
     /// `judged` is none where the event was no finding.
@@ -17,9 +18,42 @@ pub enum Decision {
     },
     Treat {
         judged: Box<Judged>,
-        target: Target,
-        playbook: &'static dyn Playbook,
+        treatment: Box<Treatment>,
     },
+}
+
+/// All that treating an incident takes. It is kept, so that a recheck can go on where the event is gone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Treatment {
+    pub incident: IncidentId,
+    pub target: Target,
+    /// The playbook's id.
+    pub playbook: String,
+    pub partition: Partition,
+    /// The most that may be done; guards may lower it for single steps.
+    pub mode: Mode,
+    /// When the evidence is from.
+    pub evidence_from: Option<Timestamp>,
+    /// What is known before the account is read; its outcome is open.
+    pub report: Report,
+}
+
+impl Treatment {
+    /// # Errors
+    /// An Observed outcome where this version has no such playbook (any more).
+    pub fn playbook(&self) -> Result<&'static dyn Playbook, Outcome> {
+        playbooks::ALL.iter().copied().find(|playbook| playbook.id() == self.playbook).ok_or_else(|| {
+            Outcome::because(
+                OutcomeKind::Observed,
+                "no-playbook",
+                format!("this version has no playbook `{}`", self.playbook),
+            )
+        })
+    }
+
+    pub fn report(&self, outcome: Outcome) -> Report {
+        Report { outcome, ..self.report.clone() }
+    }
 }
 
 pub struct Judged {
@@ -41,7 +75,19 @@ pub fn decide(ingested: Ingested, policy: &Policy, ceiling: Mode, now: Timestamp
     let course = course(&finding, &triage);
     let judged = Box::new(Judged { finding, triage, assessment, incident });
     match course {
-        Ok((target, playbook)) => Decision::Treat { judged, target, playbook },
+        Ok((target, playbook)) => {
+            let report = judged.report(Outcome::new(OutcomeKind::Observed, Vec::new()));
+            let treatment = Treatment {
+                incident: judged.incident.clone(),
+                playbook: playbook.id().to_owned(),
+                partition: judged.finding.partition.clone(),
+                mode: judged.assessment.mode,
+                evidence_from: judged.finding.last_seen.or(judged.finding.updated),
+                report: Report { target: Some(target.to_string()), playbook: Some(playbook.id().to_owned()), ..report },
+                target,
+            };
+            Decision::Treat { judged, treatment: Box::new(treatment) }
+        }
         Err(outcome) => Decision::Ended { judged: Some(judged), outcome },
     }
 }
@@ -64,35 +110,31 @@ fn course(finding: &Finding, triage: &Triage) -> Result<(Target, &'static dyn Pl
 }
 
 impl Decision {
+    pub fn judged(&self) -> Option<&Judged> {
+        match self {
+            Self::Ended { judged, .. } => judged.as_deref(),
+            Self::Treat { judged, .. } => Some(judged),
+        }
+    }
+}
+
+impl Judged {
     /// The report as far as it goes without the account.
     pub fn report(&self, outcome: Outcome) -> Report {
-        let (judged, target, playbook) = match self {
-            Self::Treat { judged, target, playbook } => {
-                (judged, Some(target.to_string()), Some(playbook.id().to_owned()))
-            }
-            Self::Ended { judged: Some(judged), .. } => (judged, None, None),
-            Self::Ended { judged: None, .. } => return Report::without_finding(outcome),
-        };
-        let (finding, triage) = (&judged.finding, &judged.triage);
-        let decision: Vec<Reason> = triage.reasons.iter().chain(&judged.assessment.reasons).cloned().collect();
+        let (finding, triage) = (&self.finding, &self.triage);
         Report {
-            incident: Some(judged.incident.clone()),
-            outcome,
+            incident: Some(self.incident.clone()),
             finding_type: finding.type_shown.clone(),
             title: finding.title.clone(),
-            severity: Some(judged.assessment.severity),
+            severity: Some(self.assessment.severity),
             account: finding.account_shown.clone(),
             region: finding.region.as_ref().map(|region| Text::new(region.as_str())).unwrap_or_default(),
             situation: Some(triage.situation.to_string()),
-            playbook,
-            target,
             seen: finding.last_seen.or(finding.updated),
             remote: finding.remote.clone(),
-            decision,
-            plan: None,
-            steps: Vec::new(),
-            residual: Vec::new(),
+            decision: triage.reasons.iter().chain(&self.assessment.reasons).cloned().collect(),
             gaps: finding.gaps.iter().map(ToString::to_string).collect(),
+            ..Report::without_finding(outcome)
         }
     }
 }

@@ -16,8 +16,10 @@ pub enum Verdict {
     Declined(Reason),
 }
 
-/// Judges every step of the plan, in its order. `own` is the principal that Cordon runs with.
-pub fn judge(plan: &Plan, mode: Mode, policy: &Policy, own: &Subject) -> Vec<Verdict> {
+/// Judges every step of the plan, in its order. `own` is the principal that Cordon runs with; `approved` the hash of the plan
+/// that an operator approved, which lets through what waited for him, and nothing that is declined.
+pub fn judge(plan: &Plan, mode: Mode, policy: &Policy, own: &Subject, approved: Option<&str>) -> Vec<Verdict> {
+    let is_approved = approved == Some(plan.hash().as_str());
     let most = policy.limits.steps_per_plan as usize;
     let over = plan.steps.len() > most;
     let verdict = |subject: &Subject| {
@@ -25,6 +27,7 @@ pub fn judge(plan: &Plan, mode: Mode, policy: &Policy, own: &Subject) -> Vec<Ver
             return Verdict::Declined(refusal);
         }
         match mode {
+            Mode::Approve | Mode::Contain if is_approved => Verdict::Contain,
             Mode::Observe => Verdict::Observe(Reason::new("mode", "mode is observe")),
             Mode::Approve => Verdict::AwaitApproval(Reason::new("mode", "mode is approve")),
             Mode::Contain if over => {
@@ -169,7 +172,7 @@ mod tests {
                 "contain",
             ),
         ] {
-            let verdicts = judge(&plan(subject.clone(), steps), mode, &yaml(policy), &own);
+            let verdicts = judge(&plan(subject.clone(), steps), mode, &yaml(policy), &own, None);
             assert_eq!(verdicts.len(), steps);
             let shown = match &verdicts[0] {
                 Verdict::Contain => "contain".to_owned(),
@@ -179,5 +182,22 @@ mod tests {
             };
             assert_eq!(shown, expected, "{policy} {mode} {}", subject.unique_id);
         }
+    }
+
+    #[test]
+    fn an_approval_lets_through_that_plan_and_nothing_that_is_declined() {
+        let own = subject("AROAOWNOWNOWNOWNOWN11", None);
+        let (plain, policy) = (plan(subject("AROAWEBWEBWEBWEBWEB11", None), 1), Policy::default());
+        let hash = plain.hash();
+        assert_eq!(judge(&plain, Mode::Approve, &policy, &own, Some(&hash)), [Verdict::Contain]);
+        assert!(matches!(
+            judge(&plain, Mode::Approve, &policy, &own, Some("0123456789abcdef"))[..],
+            [Verdict::AwaitApproval(_)]
+        ));
+        assert!(matches!(judge(&plain, Mode::Observe, &policy, &own, Some(&hash))[..], [Verdict::Observe(_)]));
+        assert!(matches!(
+            judge(&plan(own.clone(), 1), Mode::Approve, &policy, &own, Some(&hash))[..],
+            [Verdict::Declined(_)]
+        ));
     }
 }

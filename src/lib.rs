@@ -82,6 +82,7 @@ pub mod metrics;
 pub mod notify;
 pub mod playbooks;
 pub mod policy;
+pub mod recheck;
 pub mod responder;
 pub mod settings;
 pub mod survey;

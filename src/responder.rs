@@ -1,31 +1,32 @@
-//! The whole story: an event comes in, one outcome goes out.
+//! The whole story: an event or a recheck comes in, one outcome goes out.
 
 use crate::{
-    analyst::{
-        Analyst, SurveyFailed, Treatment, allowed, nothing_new, residual, shown, treatment, waiting, why, withheld,
-    },
+    analyst::{Analyst, SurveyFailed, Surveyed, allowed, nothing_new, plan, residual, shown, waiting, why, withheld},
     aws::INCIDENT,
     clock::Clock,
-    decision::Decision,
-    domain::{Outcome, OutcomeKind, Reason, Report, ResidualRisk, Timestamp, Way},
+    decision::{Decision, Treatment},
+    domain::{IncidentId, Outcome, OutcomeKind, Reason, Report, ResidualRisk, Timestamp, Way},
     engine::{Course, EngineError, Illegal, State, Worker, outcome},
-    guard::Verdict,
+    guard::{self, Verdict},
     ingest,
-    journal::{Claim, GivenBack, JournalError},
+    journal::{Claim, Containment, GivenBack, IncidentRecord, Journal, JournalError},
     metrics,
     notify::{Notification, Notifier, NotifyError},
     playbooks::{self, Plan},
     policy::{Mode, Subject},
+    recheck::{Rechecks, Sent},
     survey::Facts,
 };
-use std::sync::Arc;
+use futures::future::Either;
+use std::{pin::pin, sync::Arc, time::Duration};
 
 /// How often one delivery looks again because others came in while it worked.
-const MOST_TURNS: usize = 3;
+const MOST_TURNS: usize = 5;
 
 pub struct Responder {
     pub analyst: Analyst,
     pub notifier: Arc<dyn Notifier>,
+    pub rechecks: Rechecks,
     pub clock: Clock,
 }
 
@@ -34,7 +35,7 @@ pub struct Responder {
 pub enum Retry {
     #[error(transparent)]
     Survey(#[from] SurveyFailed),
-    #[error("cannot tell people")]
+    #[error("cannot tell people: {0}")]
     Notify(#[from] NotifyError),
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -44,136 +45,267 @@ pub enum Retry {
     Illegal(#[from] Illegal),
 }
 
+/// Why a target is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Occasion {
+    Delivery,
+    Recheck,
+    /// A recheck after an operator approved the plan of that hash.
+    Approved(String),
+}
+
 impl Responder {
     /// Brings one EventBridge event to its outcome: contains, tells people, logs and counts.
     ///
     /// # Errors
     /// Only where a repeat of the delivery can help.
     pub async fn handle(&self, event: &str, deadline: Option<Timestamp>) -> Result<Report, Retry> {
-        let decision = self.analyst.decide(ingest::event(event), self.now());
-        let report = self.treat(&decision, deadline).await?;
-        self.tell(&report).await?;
-        log(&report);
-        metrics::count(&report, self.clock.now_millis());
-        Ok(report)
-    }
-
-    async fn treat(&self, decision: &Decision, deadline: Option<Timestamp>) -> Result<Report, Retry> {
-        let case = match treatment(decision) {
-            Err(outcome) => return Ok(decision.report(outcome.clone())),
-            Ok(case) => case,
-        };
-        INCIDENT
-            .scope(case.judged.incident.clone(), async {
-                match case.judged.assessment.mode {
-                    Mode::Observe | Mode::Approve => Ok(Box::pin(self.analyst.observe(&case)).await?),
-                    Mode::Contain => Box::pin(self.contain(&case, deadline)).await,
+        let report = match self.analyst.decide(ingest::event(event), self.now()) {
+            Decision::Ended { judged: None, outcome } => Report::without_finding(outcome),
+            Decision::Ended { judged: Some(judged), outcome } => {
+                let report = judged.report(outcome);
+                if Notification::is_due(&report) {
+                    self.journal().open(&judged.incident, None, self.now()).await?;
+                    self.tell_once(&report).await?;
                 }
-            })
-            .await
+                report
+            }
+            Decision::Treat { treatment, .. } => self.treat(&treatment, &Occasion::Delivery, deadline).await?,
+        };
+        Ok(self.concluded(report))
     }
 
-    async fn contain(&self, case: &Treatment<'_>, deadline: Option<Timestamp>) -> Result<Report, Retry> {
+    /// Looks at an incident again: finishes what is half done, contains again what was undone, acts on an approval.
+    ///
+    /// # Errors
+    /// Only where a repeat can help.
+    pub async fn recheck(&self, incident: &str, deadline: Option<Timestamp>) -> Result<Report, Retry> {
+        let ended = |code, why: String| Report::without_finding(Outcome::because(OutcomeKind::Ignored, code, why));
+        let id = match IncidentId::parse(incident) {
+            Ok(id) => id,
+            Err(error) => return Ok(self.concluded(ended("no-incident-id", error.to_string()))),
+        };
+        let Some(record) = self.analyst.journal.incident(&id).await? else {
+            return Ok(self.concluded(ended("no-incident", format!("there is no incident `{id}`"))));
+        };
+        let IncidentRecord { treatment, approved, .. } = record;
+        let occasion = match (&treatment, approved) {
+            (Some(_), Some(plan)) => Some(Occasion::Approved(plan)),
+            (Some(Treatment { mode: Mode::Contain, .. }), None) => Some(Occasion::Recheck),
+            _ => None,
+        };
+        let report = match (treatment, occasion) {
+            (Some(treatment), Some(occasion)) => self.treat(&treatment, &occasion, deadline).await?,
+            _ => ended("nothing-to-recheck", format!("nothing was changed for incident {id}")),
+        };
+        Ok(self.concluded(report))
+    }
+
+    async fn treat(&self, case: &Treatment, occasion: &Occasion, deadline: Option<Timestamp>) -> Result<Report, Retry> {
+        let work = async {
+            match (case.mode, occasion) {
+                (Mode::Contain, _) | (_, Occasion::Approved(_)) => {
+                    Box::pin(self.contain(case, occasion, deadline)).await
+                }
+                (Mode::Observe | Mode::Approve, _) => {
+                    let (opened, report) = futures::join!(
+                        self.journal().open(&case.incident, Some(case), self.now()),
+                        Box::pin(self.analyst.observe(case))
+                    );
+                    opened?;
+                    let report = report?;
+                    self.tell_once(&report).await?;
+                    Ok(report)
+                }
+            }
+        };
+        INCIDENT.scope(case.incident.clone(), work).await
+    }
+
+    async fn contain(
+        &self,
+        case: &Treatment,
+        occasion: &Occasion,
+        deadline: Option<Timestamp>,
+    ) -> Result<Report, Retry> {
         let key = case.target.key();
-        let (claim, facts, identity) = futures::join!(
-            self.analyst.journal.claim(&key, &case.judged.incident, self.now()),
-            Facts::read(&self.analyst.aws, case.target),
-            self.analyst.aws.identity()
+        let (claim, opened, mut surveyed) = futures::join!(
+            self.journal().claim(&key, &case.incident, self.now()),
+            self.journal().open(&case.incident, Some(case), self.now()),
+            self.analyst.survey(case),
         );
-        let (lease, containment, mut inbox) = match claim? {
+        let (lease, known, mut inbox) = match claim? {
             Claim::Held { lease, containment, inbox } => (lease, containment, inbox),
             Claim::Joined => {
-                let outcome = Outcome::because(
-                    OutcomeKind::Joined,
-                    "worked-on",
-                    "another delivery works on this target and takes this one in",
-                );
-                return Ok(case.decision.report(outcome));
+                let why = "another delivery works on this target and takes this one in";
+                return Ok(case.report(Outcome::because(OutcomeKind::Joined, "worked-on", why)));
             }
         };
-        let worker =
-            Worker { aws: &self.analyst.aws, journal: &*self.analyst.journal, lease, clock: &self.clock, deadline };
-        let mut course = Course::of(case.target, &case.judged.incident, containment);
-        let mut surveyed = self.analyst.ours(case, facts, identity);
+        let worker = Worker { aws: &self.analyst.aws, journal: self.journal(), lease, clock: &self.clock, deadline };
+        let released = released(case, known.as_deref(), occasion);
+        let mut course = Course::of(&case.target, &case.incident, known);
+        course.join(&inbox);
+        let mut answer = opened.err().map(|error| Err(error.into()));
         for _ in 0..MOST_TURNS {
-            let report = match surveyed {
-                Ok(Ok((facts, own))) => self.cut(case, &worker, &mut course, facts, &own).await,
-                Ok(Err(outcome)) => Ok(case.decision.report(outcome)),
-                Err(failed) => Err(failed.into()),
+            let result = match (&released, answer.take()) {
+                (_, Some(Err(error))) => Err(error),
+                (Some(outcome), _) => Ok(case.report(outcome.clone())),
+                // What this delivery did is its answer, even if the look for the others finds nothing new.
+                (None, Some(Ok(first))) => match self.turn(case, occasion, &worker, &mut course, surveyed).await {
+                    Ok(second) if second.outcome.kind == OutcomeKind::Joined => Ok(first),
+                    other => other,
+                },
+                (None, None) => self.turn(case, occasion, &worker, &mut course, surveyed).await,
             };
+            answer = Some(result);
             // The lease is given back whatever came of it: a repeat must not wait for it.
-            match self.analyst.journal.give_back(&worker.lease, inbox).await? {
-                GivenBack::Yes => return report,
+            match self.journal().give_back(&worker.lease, &inbox).await? {
+                GivenBack::Yes => break,
                 GivenBack::NotYet { inbox: more } => inbox = more,
             }
-            self.analyst.aws.quarantine.forget();
-            let (facts, identity) =
-                futures::join!(Facts::read(&self.analyst.aws, case.target), self.analyst.aws.identity());
-            surveyed = self.analyst.ours(case, facts, identity);
+            course.join(&inbox);
+            surveyed = self.analyst.survey(case).await;
         }
-        Err(JournalError::LeaseLost(key).into())
+        answer.unwrap_or_else(|| Err(JournalError::LeaseLost(key).into()))
+    }
+
+    /// One look at the target, under the lease: what came of it is told before the lease ends, so nobody tells it twice.
+    async fn turn(
+        &self,
+        case: &Treatment,
+        occasion: &Occasion,
+        worker: &Worker<'_>,
+        course: &mut Course,
+        surveyed: Result<Surveyed, SurveyFailed>,
+    ) -> Result<Report, Retry> {
+        let report = match surveyed? {
+            Ok((facts, own)) => self.cut(case, occasion, worker, course, facts, &own).await?,
+            Err(outcome) => case.report(outcome),
+        };
+        self.tell_once(&report).await?;
+        Ok(report)
     }
 
     /// Journal, cut, read back. What comes later than the cut is read beside it, and journalled before it is changed.
     async fn cut(
         &self,
-        case: &Treatment<'_>,
+        case: &Treatment,
+        occasion: &Occasion,
         worker: &Worker<'_>,
         course: &mut Course,
         mut facts: Facts,
         own: &Subject,
     ) -> Result<Report, Retry> {
         let incident = course.incident().clone();
-        let (first, verdicts) = match self.analyst.judged(case, &facts, &incident, own) {
+        let approved = match occasion {
+            // An approval binds to the whole plan, so the whole plan must be known first.
+            Occasion::Approved(plan) => {
+                facts.complete(&self.analyst.aws).await;
+                Some(plan.as_str())
+            }
+            Occasion::Delivery | Occasion::Recheck => None,
+        };
+        let judged = |facts: &Facts| {
+            let plan = plan(case, facts, &incident)?;
+            let verdicts = guard::judge(&plan, case.mode, &self.analyst.policy, own, approved);
+            Ok::<_, Outcome>((plan, verdicts))
+        };
+        let (first, verdicts) = match judged(&facts) {
             Ok(judged) => judged,
-            Err(outcome) => return Ok(case.decision.report(outcome)),
+            Err(outcome) => return Ok(case.report(outcome)),
         };
         let mut undone = course.renew(allowed(&first, &verdicts).map(|(_, change)| change))?;
         course.add(allowed(&first, &verdicts).map(|(stage, change)| (stage, change.clone())));
-        let mut acts = !course.is_idle();
-        if acts {
+        let (due, mut sent, mut early) = (worker.due(course), None, None);
+        let mut rest = Box::pin(async {
+            facts.complete(&self.analyst.aws).await;
+            facts
+        });
+        let journalled = !course.is_idle();
+        if journalled {
+            let journal = async { futures::join!(worker.write(course), self.send_rechecks(occasion, &incident)) };
+            let (written, messages);
+            ((written, messages), early) = beside(journal, &mut rest).await;
+            written?;
+            sent = messages;
+        }
+        // Later steps that are known by now are journalled beside the cut; the others after it.
+        let known_early = early.as_ref().map(&judged);
+        if let Some(Ok((plan, verdicts))) = &known_early {
+            undone.extend(course.take_in(&first, allowed(plan, verdicts))?);
+        }
+        let snapshot = course.containment();
+        let write_down = async {
+            match known_early.is_some() {
+                true => worker.write_down(&snapshot).await,
+                false => Ok(()),
+            }
+        };
+        let rest = async {
+            match early {
+                Some(facts) => facts,
+                None => rest.await,
+            }
+        };
+        // ← the target is contained here
+        let (answers, written, facts) = futures::join!(worker.send(course, &due), write_down, rest);
+        worker.learn(course, &due, answers)?;
+        written?;
+        let (plan, verdicts) = match judged(&facts) {
+            Ok(judged) => judged,
+            Err(outcome) => return Ok(case.report(outcome)),
+        };
+        undone.extend(course.take_in(&first, allowed(&plan, &verdicts))?);
+        let acts = journalled || !course.is_idle();
+        if acts && known_early.is_none() {
             worker.write(course).await?;
         }
-        // ← the target is contained here
-        let (applied, ()) = futures::join!(worker.apply(course), self.analyst.complete(&mut facts));
-        applied?;
-        let (plan, verdicts) = match self.analyst.judged(case, &facts, &incident, own) {
-            Ok(judged) => judged,
-            Err(outcome) => return Ok(case.decision.report(outcome)),
-        };
-        let cut: Vec<String> = first.steps.iter().map(|step| step.change.shown().key()).collect();
-        let later = || allowed(&plan, &verdicts).filter(|(_, change)| !cut.contains(&change.shown().key()));
-        undone.extend(course.renew(later().map(|(_, change)| change))?);
-        course.add(later().map(|(stage, change)| (stage, change.clone())));
-        acts |= !course.is_idle();
         if acts {
-            worker.write(course).await?;
             worker.finish(course).await?;
         }
-        let report = report(case, course, &plan, &verdicts, &undone);
+        let report = report(case, course, &plan, &verdicts, &undone, sent);
         if !undone.is_empty() {
             // News, even if all stands as people were told it does; and news still, if telling fails.
-            self.analyst.journal.tell(course.incident(), String::new()).await?;
-        } else if !acts && self.already_told(&report).await? {
-            let why = nothing_new(course.incident());
-            return Ok(Report { outcome: Outcome::because(OutcomeKind::Joined, "nothing-new", why), ..report });
+            self.journal().conclude(course.incident(), &report, None).await?;
+        } else if !acts && self.is_told(&report).await? {
+            let outcome = Outcome::because(OutcomeKind::Joined, "nothing-new", nothing_new(course.incident()));
+            return Ok(Report { outcome, ..report });
         }
         Ok(report)
     }
 
-    async fn already_told(&self, report: &Report) -> Result<bool, Retry> {
+    /// A recheck sends no rechecks: the chain is three messages long.
+    async fn send_rechecks(&self, occasion: &Occasion, incident: &IncidentId) -> Option<Sent> {
+        match occasion {
+            Occasion::Recheck => None,
+            Occasion::Delivery | Occasion::Approved(_) => Some(self.rechecks.send(incident).await),
+        }
+    }
+
+    async fn is_told(&self, report: &Report) -> Result<bool, Retry> {
         let Some(incident) = &report.incident else { return Ok(false) };
-        Ok(self.analyst.journal.told(incident).await? == Some(Notification::digest(report)))
+        let record = self.journal().incident(incident).await?;
+        Ok(record.is_some_and(|record| record.told == Some(Notification::digest(report))))
     }
 
     /// Tells people, once for each change of an incident's outcome.
-    async fn tell(&self, report: &Report) -> Result<(), Retry> {
+    async fn tell_once(&self, report: &Report) -> Result<(), Retry> {
         let Some(incident) = &report.incident else { return Ok(()) };
-        if !Notification::is_due(report) || self.already_told(report).await? {
+        if !Notification::is_due(report) || self.is_told(report).await? {
             return Ok(());
         }
         self.notifier.publish(&Notification::of(report)).await?;
-        Ok(self.analyst.journal.tell(incident, Notification::digest(report)).await?)
+        Ok(self.journal().conclude(incident, report, Some(&Notification::digest(report))).await?)
+    }
+
+    fn concluded(&self, report: Report) -> Report {
+        log(&report);
+        metrics::count(&report, self.clock.now_millis());
+        report
+    }
+
+    fn journal(&self) -> &dyn Journal {
+        &*self.analyst.journal
     }
 
     fn now(&self) -> Timestamp {
@@ -181,11 +313,43 @@ impl Responder {
     }
 }
 
+/// How long the cut waits for reads that are about to come, so that what follows from them goes out one round earlier.
+const GRACE: Duration = Duration::from_millis(30);
+
+/// Both at once; when `first` is done, `rest` has a moment more, and is left to go on.
+async fn beside<A, B>(first: impl Future<Output = A>, rest: &mut (impl Future<Output = B> + Unpin)) -> (A, Option<B>) {
+    match futures::future::select(pin!(first), &mut *rest).await {
+        Either::Left((done, rest)) => (done, tokio::time::timeout(GRACE, rest).await.ok()),
+        Either::Right((come, first)) => (first.await, Some(come)),
+    }
+}
+
+/// After a release, evidence that is not newer does not contain again.
+fn released(case: &Treatment, known: Option<&Containment>, occasion: &Occasion) -> Option<Outcome> {
+    let known = known.filter(|known| known.is_over())?;
+    let released = known.released?;
+    if *occasion == Occasion::Delivery && case.evidence_from.is_some_and(|from| from > released) {
+        return None;
+    }
+    let why = format!("the target was released at {released}, and nothing newer is known against it");
+    let kind = if *occasion == Occasion::Delivery { OutcomeKind::Observed } else { OutcomeKind::Ignored };
+    Some(Outcome::because(kind, "released-since", why))
+}
+
 /// What is told of a containment: from what was seen of its steps, and from what was held back or stays open.
-fn report(case: &Treatment<'_>, course: &Course, plan: &Plan, verdicts: &[Verdict], undone: &[String]) -> Report {
+fn report(
+    case: &Treatment,
+    course: &Course,
+    plan: &Plan,
+    verdicts: &[Verdict],
+    undone: &[String],
+    sent: Option<Sent>,
+) -> Report {
     let mut residual = residual(plan);
-    let no_recheck = "nothing looks again whether it stays so: this deployment has no recheck queue";
-    residual.push(ResidualRisk { way: Way::Unseen, text: no_recheck.to_owned() });
+    if let Some(Sent::NotAll(why)) = sent {
+        let text = format!("nothing looks again whether it stays so: {why}");
+        residual.push(ResidualRisk { way: Way::Unseen, text });
+    }
     let held_back = verdicts.iter().filter(|verdict| !matches!(verdict, Verdict::Contain)).count();
     let open = held_back + residual.iter().filter(|risk| risk.way == Way::Open).count();
     let mut reasons: Vec<Reason> =
@@ -203,12 +367,16 @@ fn report(case: &Treatment<'_>, course: &Course, plan: &Plan, verdicts: &[Verdic
     reasons.dedup();
     let held = plan.steps.iter().zip(verdicts).filter(|(_, verdict)| !matches!(verdict, Verdict::Contain));
     let steps = course.steps().map(|(change, task)| shown(task.stage, change, &task.state.to_string()));
+    let hash = match course.steps().next() {
+        None => plan.hash(),
+        Some(_) => playbooks::hash(course.steps().map(|(change, _)| change)),
+    };
     Report {
         incident: Some(course.incident().clone()),
-        plan: Some(playbooks::hash(course.steps().map(|(change, _)| change))),
+        plan: Some(hash),
         steps: steps.chain(held.map(|(step, verdict)| shown(step.stage, &step.change, &waiting(verdict)))).collect(),
         residual,
-        ..case.decision.report(Outcome::new(kind, reasons))
+        ..case.report(Outcome::new(kind, reasons))
     }
 }
 

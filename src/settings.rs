@@ -9,6 +9,10 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub topic: Arn,
+    /// DynamoDB table of the journal; `None`: in memory.
+    pub table: Option<String>,
+    /// URL of the SQS queue for rechecks.
+    pub recheck_queue: Option<String>,
     pub mode: Mode,
     pub policy: Policy,
 }
@@ -19,8 +23,11 @@ pub struct Settings {
 pub struct SettingsError(pub Vec<String>);
 
 /// Variables of the contract that this version does not know how to honour. Set, they would promise what is not done.
-const NOT_YET: [&str; 5] =
-    ["CORDON_TABLE", "CORDON_CHAT_TOPIC_ARN", "CORDON_RECHECK_QUEUE_URL", "CORDON_RULES", "CORDON_MEMBER_ROLE"];
+const NOT_YET: [&str; 3] = ["CORDON_CHAT_TOPIC_ARN", "CORDON_RULES", "CORDON_MEMBER_ROLE"];
+
+/// The ones that it honours.
+const KNOWN: [&str; 6] =
+    ["CORDON_ENTRY", "CORDON_TOPIC_ARN", "CORDON_MODE", "CORDON_POLICY", "CORDON_TABLE", "CORDON_RECHECK_QUEUE_URL"];
 
 /// Read elsewhere: by the clock of tests.
 const ELSEWHERE: [&str; 1] = ["CORDON_TEST_CLOCK"];
@@ -42,10 +49,9 @@ impl Settings {
         let mut problems = Vec::new();
         let get = |name: &str| variables.get(name).map(String::as_str).filter(|value| !value.is_empty());
         for name in variables.keys().filter(|name| name.starts_with("CORDON_")) {
-            let known = ["CORDON_ENTRY", "CORDON_TOPIC_ARN", "CORDON_MODE", "CORDON_POLICY"].contains(&name.as_str());
             if NOT_YET.contains(&name.as_str()) {
                 problems.push(format!("{name} is set, but this version does nothing with it"));
-            } else if !known && !ELSEWHERE.contains(&name.as_str()) {
+            } else if !KNOWN.contains(&name.as_str()) && !ELSEWHERE.contains(&name.as_str()) {
                 problems.push(format!("{name} is no variable of Cordon"));
             }
         }
@@ -72,8 +78,20 @@ impl Settings {
                 None
             }
         };
-        if mode.is_some_and(|mode| mode != Mode::Observe) && !get("AWS_ENDPOINT_URL").is_some_and(is_loopback) {
-            problems.push("CORDON_MODE is not observe, but without a table what is changed could be forgotten; only a loopback AWS_ENDPOINT_URL may do that".to_owned());
+        let table = get("CORDON_TABLE").map(str::to_owned);
+        if table.as_deref().is_some_and(|table| !is_table_name(table)) {
+            problems.push("CORDON_TABLE is no name of a DynamoDB table".to_owned());
+        }
+        let recheck_queue = get("CORDON_RECHECK_QUEUE_URL").map(str::to_owned);
+        if recheck_queue.as_deref().is_some_and(|url| !url.contains("://")) {
+            problems.push("CORDON_RECHECK_QUEUE_URL is no URL".to_owned());
+        }
+        let local = get("AWS_ENDPOINT_URL").is_some_and(is_loopback);
+        if mode.is_some_and(|mode| mode != Mode::Observe) && table.is_none() && !local {
+            problems.push(
+                "CORDON_MODE is not observe, but without CORDON_TABLE what is changed would be forgotten; only a loopback AWS_ENDPOINT_URL may do that"
+                    .to_owned(),
+            );
         }
         let policy = match get("CORDON_POLICY") {
             None => Some(Policy::default()),
@@ -86,7 +104,9 @@ impl Settings {
             },
         };
         match (topic, mode, policy) {
-            (Some(topic), Some(mode), Some(policy)) if problems.is_empty() => Ok(Self { topic, mode, policy }),
+            (Some(topic), Some(mode), Some(policy)) if problems.is_empty() => {
+                Ok(Self { topic, table, recheck_queue, mode, policy })
+            }
             _ => Err(SettingsError(problems)),
         }
     }
@@ -96,6 +116,11 @@ impl Settings {
 pub fn read_policy(path: &str) -> Result<Policy, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read policy `{path}`: {error}"))?;
     Policy::parse(&text).map_err(|error| format!("policy `{path}`: {error}"))
+}
+
+/// 3 to 255 characters `[a-zA-Z0-9_.-]` (DynamoDB API reference).
+fn is_table_name(name: &str) -> bool {
+    (3..=255).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
 /// Whether the endpoint is on this machine, by its host alone: `http://127.0.0.1.example.com` is not.
@@ -135,7 +160,7 @@ mod tests {
         let error = of(&[
             ("CORDON_MODE", "kontain"),
             ("CORDON_TOPIC", "x"),
-            ("CORDON_TABLE", "t"),
+            ("CORDON_RULES", "t"),
             ("CORDON_POLICY", "/nowhere/p.yaml"),
             ("CORDON_ENTRY", "operator"),
         ])
@@ -144,7 +169,7 @@ mod tests {
         for part in [
             "CORDON_MODE is `kontain`",
             "CORDON_TOPIC is no variable",
-            "CORDON_TABLE is set",
+            "CORDON_RULES is set",
             "/nowhere/p.yaml",
             "CORDON_TOPIC_ARN is missing",
             "CORDON_ENTRY",
@@ -173,5 +198,7 @@ mod tests {
             }
         }
         assert!(of(&[TOPIC, ("CORDON_MODE", "contain")]).is_err());
+        assert!(of(&[TOPIC, ("CORDON_MODE", "contain"), ("CORDON_TABLE", "cordon")]).is_ok());
+        assert!(of(&[TOPIC, ("CORDON_MODE", "contain"), ("CORDON_TABLE", "no table")]).is_err());
     }
 }

@@ -36,6 +36,7 @@ impl Action for AccessKeyStatus {
     const NAME: &'static str = "iam.access-key.status";
     const PERMISSIONS: &'static [&'static str] = &["iam:GetUser", "iam:ListAccessKeys", "iam:UpdateAccessKey"];
     const RELEASE: Release = Release::KeepsUnlessAsked("a key that leaked once is known; reactivate it by name");
+    const UNDO_ORDER: u8 = 2;
     type State = KeyStatus;
 
     /// The key's id stays out of messages, so a person takes it from IAM.

@@ -35,6 +35,7 @@ impl Action for InstanceTag {
     const NAME: &'static str = "ec2.instance.tag";
     const PERMISSIONS: &'static [&'static str] = &["ec2:CreateTags", "ec2:DeleteTags", "ec2:DescribeInstances"];
     const RELEASE: Release = Release::Restores;
+    const UNDO_ORDER: u8 = 9;
     type State = TagValue;
 
     fn command(&self, to: &TagValue) -> Option<String> {

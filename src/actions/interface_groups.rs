@@ -50,6 +50,7 @@ impl Action for InterfaceGroups {
         "ec2:RevokeSecurityGroupIngress",
     ];
     const RELEASE: Release = Release::Restores;
+    const UNDO_ORDER: u8 = 0;
     type State = Groups;
 
     fn command(&self, to: &Groups) -> Option<String> {

@@ -34,6 +34,8 @@ pub trait Action: Data + Display {
     /// IAM actions that `read` and `apply` need.
     const PERMISSIONS: &'static [&'static str];
     const RELEASE: Release;
+    /// When release gets to it: what carries traffic first, what only explains last.
+    const UNDO_ORDER: u8;
     type State: Data + Display + PartialEq;
 
     /// What is there now. NotFound means that the target, by its unique id, is gone.
@@ -182,6 +184,10 @@ macro_rules! actions { ($($Action:ident => $file:literal),* $(,)?) => {
         /// What a person types to put it back.
         pub fn undo_command(&self) -> Option<String> {
             match self { $(Self::$Action(change) => change.target.command(&change.before)),* }
+        }
+
+        pub fn undo_order(&self) -> u8 {
+            match self { $(Self::$Action(_) => <$Action as Action>::UNDO_ORDER),* }
         }
 
         pub fn release(&self) -> Release {

@@ -6,6 +6,7 @@
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, GroupId, Region, Text, VpcId},
+    journal::JournalError,
 };
 use aws_sdk_ec2::types::{Filter, IpPermission, ResourceType, SecurityGroup, SecurityGroupRule, Tag, TagSpecification};
 use std::{
@@ -53,10 +54,7 @@ impl Aws {
 
     async fn look_up(&self, account: &AccountId, region: &Region) -> Result<Groups, AwsError> {
         let (registered, found) = futures::join!(self.registry.groups(account, region), self.groups_by_name(region));
-        let registered = registered.map_err(|error| AwsError::Ambiguous {
-            operation: "registry of quarantine groups",
-            message: Text::new(&error.to_string()),
-        })?;
+        let registered = registered.map_err(unregistered)?;
         let mut ours = Groups::new();
         for group in found? {
             let (Some(vpc), Some(id)) = (group.vpc_id(), group.group_id()) else { continue };
@@ -79,7 +77,7 @@ impl Aws {
     }
 
     /// The id of the VPC's group, made or emptied first where needed. Costs no call where the survey has proven it empty.
-    pub(super) async fn ensure_quarantine(
+    pub async fn ensure_quarantine(
         &self,
         account: &AccountId,
         region: &Region,
@@ -93,10 +91,7 @@ impl Aws {
             None => self.create(region, vpc).await?,
         };
         self.empty(region, &id).await?;
-        self.registry.enter(account, region, vpc, &id).await.map_err(|error| AwsError::Ambiguous {
-            operation: "registry of quarantine groups",
-            message: Text::new(&error.to_string()),
-        })?;
+        self.registry.enter(account, region, vpc, &id).await.map_err(unregistered)?;
         // Proven by a look of its own, which those who wait for the lock share.
         self.quarantine.forget();
         match self.quarantine_groups(account, region).await?.get(vpc) {
@@ -168,6 +163,17 @@ impl Aws {
         };
         let (out, into) = futures::join!(out, into);
         out.and(into)
+    }
+}
+
+fn unregistered(error: JournalError) -> AwsError {
+    match error {
+        JournalError::Aws(error) => error,
+        other => AwsError::Rejected {
+            operation: "registry of quarantine groups",
+            code: "Unreadable".into(),
+            message: Text::new(&other.to_string()),
+        },
     }
 }
 

@@ -48,6 +48,7 @@ impl Action for SessionDeny {
     const PERMISSIONS: &'static [&'static str] =
         &["iam:DeleteRolePolicy", "iam:GetRole", "iam:GetRolePolicy", "iam:PutRolePolicy"];
     const RELEASE: Release = Release::Restores;
+    const UNDO_ORDER: u8 = 1;
     type State = PolicyState;
 
     fn command(&self, to: &PolicyState) -> Option<String> {

@@ -35,6 +35,7 @@ impl Action for UserAttachment {
     const PERMISSIONS: &'static [&'static str] =
         &["iam:AttachUserPolicy", "iam:DetachUserPolicy", "iam:GetUser", "iam:ListAttachedUserPolicies"];
     const RELEASE: Release = Release::Restores;
+    const UNDO_ORDER: u8 = 1;
     type State = Attachment;
 
     fn command(&self, to: &Attachment) -> Option<String> {

@@ -49,6 +49,7 @@ impl Action for UserInlineDeny {
     const PERMISSIONS: &'static [&'static str] =
         &["iam:DeleteUserPolicy", "iam:GetUser", "iam:GetUserPolicy", "iam:PutUserPolicy"];
     const RELEASE: Release = Release::Restores;
+    const UNDO_ORDER: u8 = 1;
     type State = PolicyState;
 
     fn command(&self, to: &PolicyState) -> Option<String> {

@@ -2,12 +2,13 @@
 
 use cordon::{
     analyst::Analyst,
-    aws::Aws,
+    aws::{self, Aws},
     clock::Clock,
     domain::Timestamp,
     entry::{self, Reply},
-    journal::MemoryJournal,
+    journal::{DynamoJournal, Journal, MemoryJournal},
     notify::SnsNotifier,
+    recheck::Rechecks,
     responder::Responder,
     settings::{Settings, SettingsError},
 };
@@ -34,11 +35,16 @@ async fn main() -> Result<(), Error> {
 /// Wrong settings do not stop the process: every invocation fails with them, so that the events reach the dead-letter queue.
 async fn start() -> Result<Responder, SettingsError> {
     let settings = Settings::from_environment().inspect_err(|error| tracing::error!(%error, "settings"))?;
-    let journal = Arc::new(MemoryJournal::default());
-    let aws = Arc::new(Aws::from_environment(journal.clone()).await);
+    let configuration = aws::configuration().await;
+    let journal: Arc<dyn Journal> = match settings.table {
+        Some(table) => Arc::new(DynamoJournal::new(&configuration, table)),
+        None => Arc::new(MemoryJournal::default()),
+    };
+    let aws = Arc::new(Aws::new(configuration, journal.clone()));
     let notifier = Arc::new(SnsNotifier { aws: aws.clone(), topic: settings.topic });
+    let rechecks = Rechecks { aws: aws.clone(), queue: settings.recheck_queue };
     let analyst = Analyst { aws, journal, policy: settings.policy, ceiling: settings.mode };
-    Ok(Responder { analyst, notifier, clock: Clock::system() })
+    Ok(Responder { analyst, notifier, rechecks, clock: Clock::system() })
 }
 
 async fn handle(
@@ -46,6 +52,8 @@ async fn handle(
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<Reply, Error> {
     let responder = responder.as_ref().map_err(Clone::clone)?;
-    let deadline = i64::try_from(event.context.deadline).map(Timestamp::from_millis).ok();
+    // The platform's clock is the real one, whatever a test makes of ours.
+    let left = i64::try_from(event.context.deadline).unwrap_or(i64::MAX).saturating_sub(Clock::default().now_millis());
+    let deadline = Some(Timestamp::from_millis(responder.clock.now_millis().saturating_add(left)));
     Ok(entry::invoke(responder, event.payload.get(), deadline).await?)
 }

@@ -1,5 +1,7 @@
-//! The operator's commands. Exit codes: 0 done, 1 something could not be done, 2 wrong usage.
+//! The operator's commands. Exit codes: 0 done, 1 not done, 2 wrong usage, 3 partly done.
 
+mod deployment;
+mod incident;
 mod playbooks;
 mod replay;
 
@@ -18,6 +20,16 @@ pub struct Arguments {
 enum Command {
     /// Judge events from files without changing anything
     Replay(replay::Replay),
+    /// List the incidents of a deployment, the newest first
+    Incidents(incident::Incidents),
+    /// Show all that is known of one incident
+    Show(incident::Show),
+    /// Put back what an incident changed
+    Release(incident::Release),
+    /// Let the responder carry out the plan that waits for approval
+    Approve(incident::Approve),
+    /// Make the quarantine groups of all VPCs ahead
+    Prepare(incident::Prepare),
     /// List the playbooks, or show the page of one
     Playbooks(playbooks::Playbooks),
 }
@@ -27,6 +39,11 @@ enum Command {
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Replay(replay) => replay.run().await,
+        Command::Incidents(incidents) => incidents.run().await,
+        Command::Show(show) => show.run().await,
+        Command::Release(release) => release.run().await,
+        Command::Approve(approve) => approve.run().await,
+        Command::Prepare(prepare) => prepare.run().await,
         Command::Playbooks(playbooks) => playbooks.run(),
     }
 }

@@ -2,13 +2,12 @@
 
 use crate::{
     analyst::Analyst,
-    aws::Aws,
+    aws::{self, Aws},
     clock::Clock,
-    decision::{Decision, Judged, decide},
+    decision::{Decision, Treatment, decide},
     domain::{Outcome, Report, Timestamp},
     ingest::{self, Ingested, Piece},
     journal::MemoryJournal,
-    playbooks::Playbook,
     policy::{Mode, Policy},
     settings::read_policy,
     survey::Facts,
@@ -128,7 +127,8 @@ impl Replay {
 
 async fn analyst(policy: Policy, ceiling: Mode) -> Analyst {
     let journal = Arc::new(MemoryJournal::default());
-    Analyst { aws: Arc::new(Aws::from_environment(journal.clone()).await), journal, policy, ceiling }
+    let aws = Arc::new(Aws::new(aws::configuration().await, journal.clone()));
+    Analyst { aws, journal, policy, ceiling }
 }
 
 /// The time at which the event itself was news.
@@ -197,32 +197,15 @@ impl Record {
         self.outcome().map_or_else(|| "NeedsFacts".to_owned(), |outcome| outcome.kind.to_string())
     }
 
-    fn judged(&self) -> Option<&Judged> {
+    fn treatment(&self) -> Option<&Treatment> {
         match &self.decision {
-            Decision::Ended { judged, .. } => judged.as_deref(),
-            Decision::Treat { judged, .. } => Some(judged),
+            Decision::Treat { treatment, .. } => Some(treatment),
+            Decision::Ended { .. } => None,
         }
     }
 
     fn reads(&self) -> &'static [&'static str] {
-        match &self.decision {
-            Decision::Treat { target, .. } => Facts::reads(target),
-            Decision::Ended { .. } => &[],
-        }
-    }
-
-    fn playbook(&self) -> Option<&'static dyn Playbook> {
-        match &self.decision {
-            Decision::Treat { playbook, .. } => Some(*playbook),
-            Decision::Ended { .. } => None,
-        }
-    }
-
-    fn target(&self) -> Option<String> {
-        match &self.decision {
-            Decision::Treat { target, .. } => Some(target.to_string()),
-            Decision::Ended { .. } => None,
-        }
+        self.treatment().map(|treatment| Facts::reads(&treatment.target)).unwrap_or_default()
     }
 
     fn print(&self, source: &Path, piece: &Piece, as_json: bool) -> std::io::Result<()> {
@@ -231,7 +214,7 @@ impl Record {
     }
 
     fn json(&self, source: &Path, piece: &Piece) -> Value {
-        let judged = self.judged();
+        let judged = self.decision.judged();
         json!({
             "source": source.to_string_lossy(),
             "line": piece.line,
@@ -250,8 +233,8 @@ impl Record {
             "triage": judged.map(|j| &j.triage),
             "mode": judged.map(|j| j.assessment.mode),
             "reasons": judged.map(|j| &j.assessment.reasons),
-            "playbook": self.playbook().map(|p| p.id()),
-            "target": self.target(),
+            "playbook": self.treatment().map(|treatment| &treatment.playbook),
+            "target": self.treatment().map(|treatment| treatment.target.to_string()),
             "reads": self.reads(),
             "outcome": {
                 "kind": self.outcome_kind(),
@@ -264,7 +247,7 @@ impl Record {
     fn text(&self, out: &mut impl Write, source: &Path, piece: &Piece) -> std::io::Result<()> {
         let line = piece.line.map(|line| format!(":{line}")).unwrap_or_default();
         writeln!(out, "{}{line}", source.display())?;
-        if let Some(judged) = self.judged() {
+        if let Some(judged) = self.decision.judged() {
             let finding = &judged.finding;
             let score = finding.score.map(|score| format!(" ({score})")).unwrap_or_default();
             writeln!(
@@ -275,10 +258,10 @@ impl Record {
             let triage = &judged.triage;
             writeln!(out, "  situation  {} ({:?}, {:?} evidence)", triage.situation, triage.standing, triage.evidence)?;
         }
-        if let (Some(playbook), Some(target), Some(judged)) = (self.playbook(), self.target(), self.judged()) {
-            writeln!(out, "  playbook   {} on {target}", playbook.id())?;
-            writeln!(out, "  mode       {}", judged.assessment.mode)?;
-            for reason in judged.triage.reasons.iter().chain(&judged.assessment.reasons) {
+        if let Some(treatment) = self.treatment() {
+            writeln!(out, "  playbook   {} on {}", treatment.playbook, treatment.target)?;
+            writeln!(out, "  mode       {}", treatment.mode)?;
+            for reason in &treatment.report.decision {
                 writeln!(out, "  because    {reason}")?;
             }
         }
@@ -303,7 +286,7 @@ impl Record {
                 writeln!(out, "             {reason}")?;
             }
         }
-        for gap in self.judged().map(|judged| judged.finding.gaps.as_slice()).unwrap_or_default() {
+        for gap in self.decision.judged().map(|judged| judged.finding.gaps.as_slice()).unwrap_or_default() {
             writeln!(out, "  gap        {gap}")?;
         }
         Ok(())

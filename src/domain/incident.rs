@@ -17,7 +17,7 @@ pub enum Target {
         region: Region,
         id: InstanceId,
         /// The profile that the event names, so that its role can be looked up beside the instance. A hint, never a fact.
-        #[serde(skip)]
+        #[serde(default)]
         profile_hint: Option<Arn>,
     },
     User {

@@ -1,10 +1,11 @@
 //! A containment while it is worked on. Makes no call.
 
-use super::{Illegal, Next, State, Task, TaskEvent, next};
+use super::{Asked, Illegal, Next, Sight, State, Task, TaskEvent, next};
 use crate::{
     actions::AnyChange,
-    domain::{IncidentId, Target},
-    journal::{Containment, Step},
+    domain::{IncidentId, Target, Timestamp},
+    journal::{Containment, Inbox, Step},
+    playbooks::Plan,
 };
 use std::collections::BTreeSet;
 
@@ -14,22 +15,51 @@ pub struct Course {
     target: Target,
     opened_by: IncidentId,
     holders: BTreeSet<IncidentId>,
+    released: Option<Timestamp>,
     pub(super) work: Vec<(AnyChange, Task)>,
 }
 
 impl Course {
+    /// What the journal holds, to look at or to release.
+    pub fn resume(known: Containment) -> Self {
+        let Containment { target, opened_by, holders, steps, released } = known;
+        Self { target, opened_by, holders, released, work: steps.into_iter().map(loaded).collect() }
+    }
+
     /// Goes on with what the journal holds, or opens a containment.
     pub fn of(target: &Target, incident: &IncidentId, known: Option<Box<Containment>>) -> Self {
-        let load = |step: Step| {
-            let task = Task::loaded(step.stage, step.state, step.change.release());
-            (step.change, task)
+        // What is over stays over; what comes now opens a containment of its own.
+        let mut course = match known.filter(|known| !known.is_over()) {
+            Some(known) => Self::resume(*known),
+            None => Self {
+                target: target.clone(),
+                opened_by: incident.clone(),
+                holders: BTreeSet::new(),
+                released: None,
+                work: Vec::new(),
+            },
         };
-        let (opened_by, mut holders, steps) = match known {
-            Some(known) => (known.opened_by, known.holders, known.steps),
-            None => (incident.clone(), BTreeSet::new(), Vec::new()),
-        };
-        holders.insert(incident.clone());
-        Self { target: target.clone(), opened_by, holders, work: steps.into_iter().map(load).collect() }
+        course.holders.insert(incident.clone());
+        course
+    }
+
+    /// Takes in the incidents of those who came while this one was worked on.
+    pub fn join(&mut self, inbox: &Inbox) {
+        let incident = |mark: &String| IncidentId::parse(mark.split('#').next().unwrap_or_default()).ok();
+        self.holders.extend(inbox.iter().filter_map(incident));
+    }
+
+    pub fn holders(&self) -> &BTreeSet<IncidentId> {
+        &self.holders
+    }
+
+    /// Lets go of one incident. Returns who else holds it.
+    pub fn let_go(&mut self, incident: &IncidentId, now: Timestamp) -> &BTreeSet<IncidentId> {
+        self.holders.remove(incident);
+        if self.holders.is_empty() {
+            self.released = Some(now);
+        }
+        &self.holders
     }
 
     /// The incident that people know it by.
@@ -71,8 +101,30 @@ impl Course {
         Ok(undone)
     }
 
-    pub fn knows(&mut self, change: &AnyChange) -> bool {
-        self.known(change).is_some()
+    /// Takes in what a fuller plan has beside the first one, whose things may be changing at this moment.
+    pub fn take_in<'c>(
+        &mut self,
+        first: &Plan,
+        allowed: impl Iterator<Item = (u8, &'c AnyChange)>,
+    ) -> Result<Vec<String>, Illegal> {
+        let known: Vec<String> = first.steps.iter().map(|step| step.change.shown().key()).collect();
+        let later: Vec<_> = allowed.filter(|(_, change)| !known.contains(&change.shown().key())).collect();
+        let undone = self.renew(later.iter().map(|(_, change)| *change))?;
+        self.add(later.into_iter().map(|(stage, change)| (stage, change.clone())));
+        Ok(undone)
+    }
+
+    /// Sets every step on its way back, by what was just seen of it. What could not be read stays as it is.
+    pub fn release(&mut self, sights: Vec<Sight>, asked: Asked) -> Result<(), Illegal> {
+        for ((change, task), sight) in self.work.iter_mut().zip(sights) {
+            task.stage = change.undo_order();
+            match sight {
+                Sight::Seen(seen) => task.take(&TaskEvent::Release { seen, asked })?,
+                Sight::Gone => task.take(&TaskEvent::Gone)?,
+                Sight::Unreadable { .. } => {}
+            }
+        }
+        Ok(())
     }
 
     pub fn is_idle(&self) -> bool {
@@ -92,7 +144,7 @@ impl Course {
         self.work.iter().map(|(_, task)| task.clone()).collect()
     }
 
-    pub(super) fn containment(&self) -> Containment {
+    pub fn containment(&self) -> Containment {
         let step = |(change, task): &(AnyChange, Task)| Step {
             stage: task.stage,
             state: task.state.clone(),
@@ -103,6 +155,12 @@ impl Course {
             opened_by: self.opened_by.clone(),
             holders: self.holders.clone(),
             steps: self.work.iter().map(step).collect(),
+            released: self.released,
         }
     }
+}
+
+fn loaded(step: Step) -> (AnyChange, Task) {
+    let task = Task::loaded(step.stage, step.state, step.change.release());
+    (step.change, task)
 }

@@ -43,6 +43,13 @@ pub enum State {
     Gone,
 }
 
+impl State {
+    /// Nothing is held, and nothing is under way.
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Already | Self::Undone | Self::Kept { .. } | Self::ReleasedByHand { .. } | Self::Gone)
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

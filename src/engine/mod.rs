@@ -2,10 +2,12 @@
 
 mod course;
 mod machine;
+mod release;
 mod run;
 mod task;
 
 pub use course::Course;
 pub use machine::{Asked, Illegal, State, TaskEvent, transition};
+pub use release::{Release, ReleaseError, release};
 pub use run::{EngineError, Worker};
 pub use task::{Answer, Next, Owed, Sight, Task, next, outcome};

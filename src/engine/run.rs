@@ -2,10 +2,11 @@
 
 use super::{Answer, Course, Illegal, Next, Sight, next};
 use crate::{
+    actions::Seen,
     aws::{Aws, AwsError},
     clock::Clock,
     domain::Timestamp,
-    journal::{Journal, JournalError, Lease},
+    journal::{Containment, Journal, JournalError, Lease},
 };
 use futures::future::join_all;
 use std::time::Duration;
@@ -39,16 +40,47 @@ pub struct Worker<'a> {
 impl Worker<'_> {
     /// Journals every `before`; nothing is applied before this has been answered.
     pub async fn write(&self, course: &Course) -> Result<(), EngineError> {
-        let now = Timestamp::from_millis(self.clock.now_millis());
-        Ok(self.journal.write(&self.lease, &course.containment(), now).await?)
+        self.write_down(&course.containment()).await
     }
 
-    /// One round: everything that the first stage has to change goes out at once. Changes nothing where nothing is owed.
-    pub async fn apply(&self, course: &mut Course) -> Result<(), EngineError> {
+    /// The same of a course as it was.
+    pub async fn write_down(&self, containment: &Containment) -> Result<(), EngineError> {
+        let now = Timestamp::from_millis(self.clock.now_millis());
+        Ok(self.journal.write(&self.lease, containment, now).await?)
+    }
+
+    /// What is to be changed first, all at once; empty where nothing is. It must be journalled before it is sent.
+    pub fn due(&self, course: &Course) -> Vec<usize> {
         match next(&course.tasks()) {
-            Next::Apply(due) => self.apply_these(course, &due).await,
-            Next::Read(_) | Next::Rest => Ok(()),
+            Next::Apply(due) => due,
+            Next::Read(_) | Next::Rest => Vec::new(),
         }
+    }
+
+    /// One round. What came of it is for [`Self::learn`].
+    pub async fn send(&self, course: &Course, due: &[usize]) -> Vec<Result<(), AwsError>> {
+        let apply = |n: &usize| course.work.get(*n).map(|(change, task)| change.apply(self.aws, task.side()));
+        join_all(due.iter().filter_map(apply)).await
+    }
+
+    /// Takes in the answers, in the order of `due`.
+    pub fn learn(&self, course: &mut Course, due: &[usize], answers: Vec<Result<(), AwsError>>) -> Result<(), Illegal> {
+        for (n, answer) in due.iter().zip(answers) {
+            let Some((change, task)) = course.work.get_mut(*n) else { continue };
+            let shown = change.shown();
+            let answer = match answer {
+                Ok(()) => Answer::Accepted,
+                Err(error) => {
+                    tracing::warn!(step = shown.action, target = shown.target, %error, "change was not taken");
+                    match error.is_passing() {
+                        true => Answer::Unclear { why: error.to_string() },
+                        false => Answer::Refused { why: error.to_string() },
+                    }
+                }
+            };
+            task.answered(answer)?;
+        }
+        Ok(())
     }
 
     /// Goes on until nothing is owed, and keeps what was learnt.
@@ -63,39 +95,28 @@ impl Worker<'_> {
             }
             match next(&course.tasks()) {
                 Next::Rest => return self.write(course).await,
-                Next::Apply(due) => self.apply_these(course, &due).await?,
+                Next::Apply(due) => {
+                    let answers = self.send(course, &due).await;
+                    self.learn(course, &due, answers)?;
+                }
                 Next::Read(due) => {
                     tokio::time::sleep(READ_AGAIN * looks).await;
                     looks += 1;
                     self.read_these(course, &due).await?;
-                    self.write(course).await?;
+                    // More is to come, so what was learnt is kept and the lease extended; else the end does it.
+                    if next(&course.tasks()) != Next::Rest {
+                        self.write(course).await?;
+                    }
                 }
             }
         }
     }
 
-    async fn apply_these(&self, course: &mut Course, due: &[usize]) -> Result<(), EngineError> {
-        let answers = {
-            let apply = |n: &usize| course.work.get(*n).map(|(change, task)| change.apply(self.aws, task.side()));
-            join_all(due.iter().filter_map(apply)).await
-        };
-        for (n, answer) in due.iter().zip(answers) {
-            let Some((change, task)) = course.work.get_mut(*n) else { continue };
-            let shown = change.shown();
-            let answer = match answer {
-                Ok(()) => Answer::Accepted,
-                Err(error) => {
-                    tracing::warn!(step = shown.action, target = shown.target, %error, "change was not taken");
-                    if error.is_passing() {
-                        Answer::Unclear { why: error.to_string() }
-                    } else {
-                        Answer::Refused { why: error.to_string() }
-                    }
-                }
-            };
-            task.answered(answer)?;
-        }
-        Ok(())
+    /// What is there now of every step.
+    pub async fn look(&self, course: &Course) -> Vec<Sight> {
+        self.aws.quarantine.forget();
+        let reads = course.steps().map(|(change, _)| change.read(self.aws));
+        join_all(reads).await.into_iter().map(sight).collect()
     }
 
     async fn read_these(&self, course: &mut Course, due: &[usize]) -> Result<(), EngineError> {
@@ -106,15 +127,19 @@ impl Worker<'_> {
         };
         for (n, sight) in due.iter().zip(sights) {
             let Some((change, task)) = course.work.get_mut(*n) else { continue };
-            let sight = match sight {
-                Ok(seen) => Sight::Seen(seen),
-                Err(AwsError::NotFound { .. }) => Sight::Gone,
-                Err(error) => Sight::Unreadable { why: error.to_string() },
-            };
-            task.saw(sight)?;
+            task.saw(self::sight(sight))?;
             let shown = change.shown();
             tracing::info!(step = shown.action, target = shown.target, state = %task.state, "read back");
         }
         Ok(())
+    }
+}
+
+/// Only a read says that a target is gone.
+fn sight(read: Result<Seen, AwsError>) -> Sight {
+    match read {
+        Ok(seen) => Sight::Seen(seen),
+        Err(AwsError::NotFound { .. }) => Sight::Gone,
+        Err(error) => Sight::Unreadable { why: error.to_string() },
     }
 }

@@ -1,8 +1,13 @@
 //! The journal of one process: for dry runs, replays and tests. It is gone with the process, which is why a function without
 //! a table only observes.
 
-use super::{Claim, Containment, GivenBack, Journal, JournalError, LEASE, Lease, Registry};
-use crate::domain::{AccountId, GroupId, IncidentId, Region, Timestamp, VpcId};
+use super::{
+    Claim, Containment, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease, Registry, unique,
+};
+use crate::{
+    decision::Treatment,
+    domain::{AccountId, GroupId, IncidentId, Region, Report, Timestamp, VpcId},
+};
 use futures::{FutureExt, future::BoxFuture};
 use std::{
     collections::HashMap,
@@ -16,15 +21,15 @@ pub struct MemoryJournal(Mutex<Content>);
 #[derive(Debug, Default)]
 struct Content {
     targets: HashMap<String, Head>,
-    told: HashMap<IncidentId, String>,
+    incidents: HashMap<IncidentId, IncidentRecord>,
     groups: HashMap<(AccountId, Region), HashMap<VpcId, GroupId>>,
 }
 
 #[derive(Debug, Default)]
 struct Head {
-    fence: u64,
-    until: Option<Timestamp>,
-    inbox: u64,
+    /// Of the lease that was given last, and when it ends.
+    lease: Option<(String, Timestamp)>,
+    inbox: Inbox,
     containment: Option<Containment>,
 }
 
@@ -32,25 +37,31 @@ impl MemoryJournal {
     fn content(&self) -> MutexGuard<'_, Content> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn change(&self, id: &IncidentId, change: impl FnOnce(&mut IncidentRecord)) -> Result<(), JournalError> {
+        let mut content = self.content();
+        let record = content.incidents.get_mut(id).ok_or_else(|| JournalError::NoIncident(id.clone()))?;
+        change(record);
+        Ok(())
+    }
 }
 
 impl Journal for MemoryJournal {
     fn claim<'a>(
         &'a self,
         target: &'a str,
-        _incident: &'a IncidentId,
+        incident: &'a IncidentId,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Claim, JournalError>> {
         let mut content = self.content();
         let head = content.targets.entry(target.to_owned()).or_default();
-        let claim = if head.until.is_some_and(|until| now < until) {
-            head.inbox += 1;
+        let claim = if head.lease.as_ref().is_some_and(|(_, until)| now < *until) {
+            head.inbox.insert(format!("{incident}#{}", unique()));
             Claim::Joined
         } else {
-            head.fence += 1;
-            head.until = Some(now.plus(LEASE));
-            let lease = Lease { target: target.to_owned(), fence: head.fence };
-            Claim::Held { lease, containment: head.containment.clone().map(Box::new), inbox: head.inbox }
+            let lease = Lease { target: target.to_owned(), fence: unique() };
+            head.lease = Some((lease.fence.clone(), now.plus(LEASE)));
+            Claim::Held { lease, containment: head.containment.clone().map(Box::new), inbox: head.inbox.clone() }
         };
         ready(Ok(claim)).boxed()
     }
@@ -68,31 +79,66 @@ impl Journal for MemoryJournal {
     ) -> BoxFuture<'a, Result<(), JournalError>> {
         let mut content = self.content();
         let result = fenced(&mut content, lease).map(|head| {
-            head.until = Some(now.plus(LEASE));
+            head.lease = Some((lease.fence.clone(), now.plus(LEASE)));
             head.containment = Some(containment.clone());
         });
         ready(result).boxed()
     }
 
-    fn give_back<'a>(&'a self, lease: &'a Lease, inbox: u64) -> BoxFuture<'a, Result<GivenBack, JournalError>> {
+    fn give_back<'a>(&'a self, lease: &'a Lease, seen: &'a Inbox) -> BoxFuture<'a, Result<GivenBack, JournalError>> {
         let mut content = self.content();
         let result = fenced(&mut content, lease).map(|head| {
-            if head.inbox != inbox {
-                return GivenBack::NotYet { inbox: head.inbox };
+            if head.inbox != *seen {
+                return GivenBack::NotYet { inbox: head.inbox.clone() };
             }
-            head.until = None;
+            head.lease = None;
+            head.inbox.clear();
             GivenBack::Yes
         });
         ready(result).boxed()
     }
 
-    fn told<'a>(&'a self, incident: &'a IncidentId) -> BoxFuture<'a, Result<Option<String>, JournalError>> {
-        ready(Ok(self.content().told.get(incident).cloned())).boxed()
+    fn open<'a>(
+        &'a self,
+        id: &'a IncidentId,
+        treatment: Option<&'a Treatment>,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<(), JournalError>> {
+        let fresh = || IncidentRecord {
+            id: id.clone(),
+            opened: now,
+            treatment: treatment.cloned(),
+            report: None,
+            told: None,
+            approved: None,
+        };
+        self.content().incidents.entry(id.clone()).or_insert_with(fresh);
+        ready(Ok(())).boxed()
     }
 
-    fn tell<'a>(&'a self, incident: &'a IncidentId, digest: String) -> BoxFuture<'a, Result<(), JournalError>> {
-        self.content().told.insert(incident.clone(), digest);
-        ready(Ok(())).boxed()
+    fn incident<'a>(&'a self, id: &'a IncidentId) -> BoxFuture<'a, Result<Option<IncidentRecord>, JournalError>> {
+        ready(Ok(self.content().incidents.get(id).cloned())).boxed()
+    }
+
+    fn incidents(&self) -> BoxFuture<'_, Result<Vec<IncidentRecord>, JournalError>> {
+        ready(Ok(self.content().incidents.values().cloned().collect())).boxed()
+    }
+
+    fn conclude<'a>(
+        &'a self,
+        id: &'a IncidentId,
+        report: &'a Report,
+        told: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<(), JournalError>> {
+        let keep = |record: &mut IncidentRecord| {
+            record.report = Some(report.clone());
+            record.told = told.map(str::to_owned);
+        };
+        ready(self.change(id, keep)).boxed()
+    }
+
+    fn approve<'a>(&'a self, id: &'a IncidentId, plan: &'a str) -> BoxFuture<'a, Result<(), JournalError>> {
+        ready(self.change(id, |record| record.approved = Some(plan.to_owned()))).boxed()
     }
 }
 
@@ -121,47 +167,6 @@ impl Registry for MemoryJournal {
 
 /// The head, if the lease is still the last one that was given.
 fn fenced<'a>(content: &'a mut Content, lease: &Lease) -> Result<&'a mut Head, JournalError> {
-    let head = content.targets.get_mut(&lease.target).filter(|head| head.fence == lease.fence);
-    head.ok_or_else(|| JournalError::LeaseLost(lease.target.clone()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use futures::executor::block_on;
-
-    fn at(millis: i64) -> Timestamp {
-        Timestamp::from_millis(millis)
-    }
-
-    fn incident() -> IncidentId {
-        IncidentId::parse("amber-otter-k7m2q").unwrap()
-    }
-
-    fn held(claim: Claim) -> (Lease, u64) {
-        match claim {
-            Claim::Held { lease, inbox, .. } => (lease, inbox),
-            Claim::Joined => panic!("joined"),
-        }
-    }
-
-    #[test]
-    fn one_worker_holds_a_target_and_sees_who_joined() {
-        let (journal, incident) = (MemoryJournal::default(), incident());
-        let (lease, inbox) = held(block_on(journal.claim("t", &incident, at(0))).unwrap());
-        assert!(matches!(block_on(journal.claim("t", &incident, at(3_999))).unwrap(), Claim::Joined));
-        assert!(matches!(block_on(journal.claim("other", &incident, at(0))).unwrap(), Claim::Held { .. }));
-        assert_eq!(block_on(journal.give_back(&lease, inbox)).unwrap(), GivenBack::NotYet { inbox: 1 });
-        assert_eq!(block_on(journal.give_back(&lease, 1)).unwrap(), GivenBack::Yes);
-        assert!(matches!(block_on(journal.claim("t", &incident, at(3_999))).unwrap(), Claim::Held { .. }));
-    }
-
-    #[test]
-    fn who_slept_over_his_lease_writes_nothing_more() {
-        let (journal, incident) = (MemoryJournal::default(), incident());
-        let (late, _) = held(block_on(journal.claim("t", &incident, at(0))).unwrap());
-        let (next, inbox) = held(block_on(journal.claim("t", &incident, at(4_000))).unwrap());
-        assert_eq!(block_on(journal.give_back(&late, inbox)), Err(JournalError::LeaseLost("t".into())));
-        assert_eq!(block_on(journal.give_back(&next, inbox)), Ok(GivenBack::Yes));
-    }
+    let ours = |head: &&mut Head| head.lease.as_ref().is_some_and(|(fence, _)| *fence == lease.fence);
+    content.targets.get_mut(&lease.target).filter(ours).ok_or_else(|| JournalError::LeaseLost(lease.target.clone()))
 }

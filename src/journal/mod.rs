@@ -1,13 +1,16 @@
-//! What was there before, kept so that it survives: the containment of each target, the registry of our own groups, and what
-//! people were told. Must not decide anything.
+//! What was there before, kept so that it survives: the containment of each target, the incidents, the registry of our own
+//! groups. Must not decide anything.
 
+mod dynamodb;
 mod memory;
 
+pub use dynamodb::DynamoJournal;
 pub use memory::MemoryJournal;
 
 use crate::{
     actions::AnyChange,
-    domain::{AccountId, GroupId, IncidentId, Region, Target, Timestamp, VpcId},
+    decision::Treatment,
+    domain::{AccountId, GroupId, IncidentId, Region, Report, Target, Timestamp, VpcId},
     engine::State,
 };
 use futures::future::BoxFuture;
@@ -29,6 +32,15 @@ pub struct Containment {
     /// The incidents that hold it; the last one released releases it.
     pub holders: BTreeSet<IncidentId>,
     pub steps: Vec<Step>,
+    /// When it was released; evidence that is not newer does not contain again.
+    pub released: Option<Timestamp>,
+}
+
+impl Containment {
+    /// Whether nothing of it is held any more. What comes then opens a new one.
+    pub fn is_over(&self) -> bool {
+        self.steps.iter().all(|step| step.state.is_over())
+    }
 }
 
 /// A change and how far it is.
@@ -43,24 +55,43 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     pub target: String,
-    pub fence: u64,
+    /// Nobody else has it.
+    pub fence: String,
 }
 
 #[derive(Debug)]
 pub enum Claim {
-    /// Ours until the lease ends. `inbox` counts the deliveries that others left so far.
-    Held { lease: Lease, containment: Option<Box<Containment>>, inbox: u64 },
+    /// Ours until the lease ends. `inbox` is who came while another worked.
+    Held { lease: Lease, containment: Option<Box<Containment>>, inbox: Inbox },
     /// Somebody is at work; the delivery was put into his inbox.
     Joined,
 }
 
+/// Deliveries that met a live lease, each with a name of its own.
+pub type Inbox = BTreeSet<String>;
+
 #[derive(Debug, PartialEq, Eq)]
 pub enum GivenBack {
     Yes,
-    /// Something came into the inbox meanwhile: look at the target again. `inbox` is what there is now.
+    /// Something came into the inbox meanwhile: look at the target again.
     NotYet {
-        inbox: u64,
+        inbox: Inbox,
     },
+}
+
+/// An incident, as people see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IncidentRecord {
+    pub id: IncidentId,
+    pub opened: Timestamp,
+    /// `None` where there is nothing to contain, only to tell.
+    pub treatment: Option<Treatment>,
+    /// The last report that changed something for people.
+    pub report: Option<Report>,
+    /// Digest of what people were told last.
+    pub told: Option<String>,
+    /// Hash of the plan that an operator approved.
+    pub approved: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,12 +99,16 @@ pub enum JournalError {
     #[error("lost the lease on `{0}`: another worker goes on with it")]
     LeaseLost(String),
     #[error("cannot reach the journal: {0}")]
-    Unreachable(String),
+    Aws(#[from] crate::aws::AwsError),
+    #[error("the journal holds something that this version cannot read: {0}")]
+    Unreadable(String),
+    #[error("there is no incident `{0}`")]
+    NoIncident(IncidentId),
 }
 
 /// Kept in memory for one process, or in a table for all.
 pub trait Journal: Registry {
-    /// Takes the lease, or leaves the incident in the inbox of whoever holds it.
+    /// Takes the lease, or leaves a mark in the inbox of whoever holds it.
     fn claim<'a>(
         &'a self,
         target: &'a str,
@@ -89,11 +124,28 @@ pub trait Journal: Registry {
         containment: &'a Containment,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<(), JournalError>>;
-    /// Ends the lease, only if nothing has come into the inbox since `inbox` was counted.
-    fn give_back<'a>(&'a self, lease: &'a Lease, inbox: u64) -> BoxFuture<'a, Result<GivenBack, JournalError>>;
-    /// What people were told last of the incident, as a digest.
-    fn told<'a>(&'a self, incident: &'a IncidentId) -> BoxFuture<'a, Result<Option<String>, JournalError>>;
-    fn tell<'a>(&'a self, incident: &'a IncidentId, digest: String) -> BoxFuture<'a, Result<(), JournalError>>;
+    /// Ends the lease, only if the inbox is what was seen.
+    fn give_back<'a>(&'a self, lease: &'a Lease, seen: &'a Inbox) -> BoxFuture<'a, Result<GivenBack, JournalError>>;
+
+    /// Enters the incident if it is new; a known one keeps what is known of it.
+    fn open<'a>(
+        &'a self,
+        id: &'a IncidentId,
+        treatment: Option<&'a Treatment>,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<(), JournalError>>;
+    fn incident<'a>(&'a self, id: &'a IncidentId) -> BoxFuture<'a, Result<Option<IncidentRecord>, JournalError>>;
+    /// All of them, in no order.
+    fn incidents(&self) -> BoxFuture<'_, Result<Vec<IncidentRecord>, JournalError>>;
+    /// Keeps the report, and the digest of what people were told.
+    fn conclude<'a>(
+        &'a self,
+        id: &'a IncidentId,
+        report: &'a Report,
+        told: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<(), JournalError>>;
+    /// Binds an approval to a plan.
+    fn approve<'a>(&'a self, id: &'a IncidentId, plan: &'a str) -> BoxFuture<'a, Result<(), JournalError>>;
 }
 
 /// The quarantine groups that Cordon made itself. A group that is not in it is a stranger's, whatever its name.
@@ -110,4 +162,12 @@ pub trait Registry: Send + Sync {
         vpc: &'a VpcId,
         group: &'a GroupId,
     ) -> BoxFuture<'a, Result<(), JournalError>>;
+}
+
+/// A name that no other claim or delivery has.
+fn unique() -> String {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{:x}-{:x}-{:x}", std::process::id(), since.as_nanos(), NEXT.fetch_add(1, Ordering::Relaxed))
 }

@@ -110,13 +110,27 @@ impl Instance {
         })
     }
 
-    /// The role and what stands under the name of our deny. A failure here is a fact, not an error: the cut stands without it.
-    pub async fn complete(&mut self, aws: &Aws) {
+    /// One round towards the role and what stands under the name of our deny. A failure here is a fact, not an error: the
+    /// cut stands without it.
+    pub async fn advance(&mut self, aws: &Aws) {
         let ProfileRole::Pending { profile, known } = &self.role else { return };
-        self.role = match role_of(aws, &self.account, &self.id, profile, known.clone()).await {
-            Ok(role) => role,
-            Err(error) => ProfileRole::Unreadable { why: error.to_string() },
+        let next = match known {
+            Some(role) => self.deny_of(aws, role.clone()).await,
+            None => look_up(aws, profile).await.map(|(_, role)| match role {
+                Some(role) => ProfileRole::Pending { profile: profile.clone(), known: Some(role) },
+                None => ProfileRole::NoProfile,
+            }),
         };
+        self.role = next.unwrap_or_else(|error| ProfileRole::Unreadable { why: error.to_string() });
+    }
+
+    async fn deny_of(&self, aws: &Aws, (role, role_id, arn): (RoleName, RoleId, Arn)) -> Result<ProfileRole, AwsError> {
+        // The session of an instance's role is called like the instance (EC2 user guide, IAM roles for Amazon EC2).
+        let session = SessionName::parse(self.id.as_str());
+        let session = session.map_err(|error| AwsError::incomplete("session name", &error.to_string()))?;
+        let deny = SessionDeny { account: self.account.clone(), role, role_id, session };
+        let state = deny.read_policy(aws).await?;
+        Ok(ProfileRole::Known { deny, arn, state })
     }
 
     /// Of the instance itself: GuardDuty and policies name it so.
@@ -183,26 +197,6 @@ async fn look_up(aws: &Aws, profile: &ProfileName) -> Looked {
         }
     };
     Ok((Arn::parse(found.arn()).map_err(|_| incomplete())?, role))
-}
-
-async fn role_of(
-    aws: &Aws,
-    account: &AccountId,
-    instance: &InstanceId,
-    profile: &ProfileName,
-    known: Option<(RoleName, RoleId, Arn)>,
-) -> Result<ProfileRole, AwsError> {
-    let role = match known {
-        Some(role) => Some(role),
-        None => look_up(aws, profile).await?.1,
-    };
-    let Some((role, role_id, arn)) = role else { return Ok(ProfileRole::NoProfile) };
-    // The session of an instance's role is called like the instance (EC2 user guide, IAM roles for Amazon EC2).
-    let session = SessionName::parse(instance.as_str())
-        .map_err(|error| AwsError::incomplete("session name", &error.to_string()))?;
-    let deny = SessionDeny { account: account.clone(), role, role_id, session };
-    let state = deny.read_policy(aws).await?;
-    Ok(ProfileRole::Known { deny, arn, state })
 }
 
 fn vanished(id: &InstanceId, why: &str) -> SurveyError {

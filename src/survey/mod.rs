@@ -47,11 +47,25 @@ impl Facts {
         }
     }
 
-    /// What comes a round or two later and must not delay the cut. Leaves `self` as it is where nothing is owed.
-    pub async fn complete(&mut self, aws: &Aws) {
+    /// One more round of what must not delay the cut.
+    pub async fn advance(&mut self, aws: &Aws) {
         match self {
-            Self::Instance(instance) => instance.complete(aws).await,
+            Self::Instance(instance) => instance.advance(aws).await,
             Self::User(_) | Self::RoleSession(_) => {}
+        }
+    }
+
+    /// All that is owed, however many rounds it takes.
+    pub async fn complete(&mut self, aws: &Aws) {
+        while !self.is_complete() {
+            self.advance(aws).await;
+        }
+    }
+
+    pub fn is_complete(&self) -> bool {
+        match self {
+            Self::Instance(instance) => !matches!(instance.role, ProfileRole::Pending { .. }),
+            Self::User(_) | Self::RoleSession(_) => true,
         }
     }
 

@@ -32,9 +32,10 @@ fn each_sample_is_decided_as_recorded() {
                 }
                 write_outcome(&mut table, &outcome);
             }
-            Decision::Treat { judged, target, playbook } => {
+            Decision::Treat { judged, treatment } => {
                 write_finding(&mut table, &judged.finding, &judged.triage.situation.to_string());
-                writeln!(table, "  {} on {target}, at most {}", playbook.id(), judged.assessment.mode).unwrap();
+                writeln!(table, "  {} on {}, at most {}", treatment.playbook, treatment.target, treatment.mode)
+                    .unwrap();
                 for reason in judged.triage.reasons.iter().chain(&judged.assessment.reasons) {
                     writeln!(table, "  {}: {reason}", reason.code).unwrap();
                 }

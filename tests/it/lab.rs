@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, anyhow};
 use cordon_support::{
-    Answer, Function, FunctionOptions, Log, Moto, Proxy, TestClock, World, clock, next_account, samples,
+    Answer, Function, FunctionOptions, Log, Moto, Proxy, ProxyOptions, TestClock, World, clock, next_account, samples,
 };
 use serde_json::{Value, json};
 use std::{
@@ -27,12 +27,20 @@ pub async fn shared() -> Result<&'static (Moto, World)> {
 
 pub struct Lab {
     pub account: String,
+    /// Table and queue, where it is durable.
+    pub durable: Option<Durable>,
     /// Ids of what was built.
     pub ids: Value,
     pub proxy: Proxy,
     pub function: Function,
     pub clock: TestClock,
     pub boto3: &'static World,
+}
+
+#[derive(Clone)]
+pub struct Durable {
+    pub table: String,
+    pub queue: String,
 }
 
 #[derive(Default)]
@@ -42,6 +50,10 @@ pub struct Setup {
     /// Three unless set.
     pub interfaces: Option<usize>,
     pub ipv6: bool,
+    /// With table and recheck queue.
+    pub durable: bool,
+    /// Rounds are measured, which makes every call wait.
+    pub rounds: bool,
 }
 
 impl Lab {
@@ -55,10 +67,13 @@ impl Lab {
         let request =
             json!({"op": "build", "account": account, "interfaces": setup.interfaces.unwrap_or(3), "ipv6": setup.ipv6});
         let ids = boto3.request(request).await.context("cannot build the world")?;
-        let proxy = Proxy::start(moto.endpoint()).await?;
+        let hold = setup.rounds.then_some(std::time::Duration::from_millis(50));
+        let proxy = Proxy::start_with(moto.endpoint(), ProxyOptions { hold, ..ProxyOptions::default() }).await?;
         let clock = TestClock::new()?;
-        let function = start(&ids, &proxy, &clock, setup.mode.unwrap_or("contain"), None).await?;
-        Ok(Self { account, ids, proxy, function, clock, boto3 })
+        let durable = if setup.durable { Some(Durable::make(boto3, &account).await?) } else { None };
+        let mode = setup.mode.unwrap_or("contain");
+        let function = start(&ids, &proxy, &clock, durable.as_ref(), mode, None).await?;
+        Ok(Self { account, durable, ids, proxy, function, clock, boto3 })
     }
 
     /// Another process of the function on the same account: its memory journal is empty.
@@ -68,9 +83,42 @@ impl Lab {
 
     /// The same with a policy document in YAML.
     pub async fn restart_with(&mut self, mode: &str, policy: Option<&str>) -> Result<()> {
-        self.function = start(&self.ids, &self.proxy, &self.clock, mode, policy).await?;
+        self.function = self.another(mode, policy).await?;
         self.proxy.clear();
         Ok(())
+    }
+
+    /// One more process of the function on the same account.
+    pub async fn another(&self, mode: &str, policy: Option<&str>) -> Result<Function> {
+        start(&self.ids, &self.proxy, &self.clock, self.durable.as_ref(), mode, policy).await
+    }
+
+    pub async fn durable() -> Result<Self> {
+        Self::new(Setup { durable: true, ..Setup::default() }).await
+    }
+
+    /// What the recheck queue would deliver: the incident's id, after the lease has ended.
+    pub async fn recheck(&self, incident: &str) -> Result<()> {
+        self.clock.advance(std::time::Duration::from_secs(5))?;
+        let record = json!({"messageId": "m1", "eventSource": "aws:sqs", "body": incident});
+        let answer = self.deliver(&json!({"Records": [record]})).await?;
+        anyhow::ensure!(
+            answer == json!({"batchItemFailures": []}),
+            "the recheck goes back to the queue: {answer}\n{}",
+            self.function.logs().join("\n")
+        );
+        Ok(())
+    }
+
+    /// The operator's command line on this deployment.
+    pub async fn cordon(&self, arguments: &[&str]) -> Result<std::process::Output> {
+        let durable = self.durable.as_ref().context("it has no table")?;
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cordon"));
+        command.args(arguments).args(["--table", &durable.table, "--queue", &durable.queue]);
+        for (name, value) in credentials(&self.ids, &self.proxy, &self.clock) {
+            command.env(name, value);
+        }
+        Ok(tokio::task::spawn_blocking(move || command.output()).await??)
     }
 
     /// A fresh copy of `events/guardduty/NAME.json` for this account.
@@ -109,24 +157,55 @@ impl Lab {
         list.iter().map(|id| id.as_str().unwrap().to_owned()).collect()
     }
 
-    /// Mutating calls beside messages to people.
+    /// Mutating calls outside of Cordon's own table, queue and topic.
     pub fn changes(&self) -> Vec<String> {
-        let calls = self.proxy.mutations().into_iter().filter(|call| call.operation != "Publish");
+        let own = ["dynamodb", "sqs", "sns"];
+        let calls = self.proxy.mutations().into_iter().filter(|call| !own.contains(&call.service.as_str()));
         calls.map(|call| format!("{} {}", call.operation, call.resource)).collect()
     }
 }
 
-async fn start(ids: &Value, proxy: &Proxy, clock: &TestClock, mode: &str, policy: Option<&str>) -> Result<Function> {
+impl Durable {
+    async fn make(boto3: &World, account: &str) -> Result<Self> {
+        let attribute = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
+        let key = |name: &str, kind: &str| json!({"AttributeName": name, "KeyType": kind});
+        let table = json!({"TableName": "cordon", "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [attribute("pk"), attribute("sk")],
+            "KeySchema": [key("pk", "HASH"), key("sk", "RANGE")]});
+        boto3.call(account, "dynamodb", "create_table", table).await?;
+        let queue = boto3.call(account, "sqs", "create_queue", json!({"QueueName": "cordon-rechecks"})).await?;
+        let queue = queue["QueueUrl"].as_str().context("no queue")?.to_owned();
+        Ok(Self { table: "cordon".to_owned(), queue })
+    }
+}
+
+fn credentials(ids: &Value, proxy: &Proxy, clock: &TestClock) -> Vec<(String, String)> {
     let text = |pointer: &str| ids.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let mut env = vec![
+    vec![
         ("AWS_ENDPOINT_URL".to_owned(), proxy.endpoint().to_owned()),
         ("AWS_REGION".to_owned(), cordon_support::REGION.to_owned()),
         ("AWS_ACCESS_KEY_ID".to_owned(), text("/credentials/access_key_id")),
         ("AWS_SECRET_ACCESS_KEY".to_owned(), text("/credentials/secret_access_key")),
-        ("CORDON_TOPIC_ARN".to_owned(), text("/topic")),
-        ("CORDON_MODE".to_owned(), mode.to_owned()),
         (clock::VARIABLE.to_owned(), clock.path().to_string_lossy().into_owned()),
-    ];
+    ]
+}
+
+async fn start(
+    ids: &Value,
+    proxy: &Proxy,
+    clock: &TestClock,
+    durable: Option<&Durable>,
+    mode: &str,
+    policy: Option<&str>,
+) -> Result<Function> {
+    let topic = ids.pointer("/topic").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut env = credentials(ids, proxy, clock);
+    env.push(("CORDON_TOPIC_ARN".to_owned(), topic));
+    env.push(("CORDON_MODE".to_owned(), mode.to_owned()));
+    if let Some(durable) = durable {
+        env.push(("CORDON_TABLE".to_owned(), durable.table.clone()));
+        env.push(("CORDON_RECHECK_QUEUE_URL".to_owned(), durable.queue.clone()));
+    }
     if let Some(policy) = policy {
         let path = scratch().join(format!("policy-{}.yaml", SEQUENCE.fetch_add(1, Ordering::Relaxed)));
         std::fs::write(&path, policy)?;

@@ -7,7 +7,7 @@ use serde_json::json;
 #[tokio::test]
 async fn the_network_cut_comes_in_the_second_round_however_many_interfaces() -> Result<()> {
     for interfaces in [1, 8] {
-        let lab = Lab::new(Setup { interfaces: Some(interfaces), ..Setup::default() }).await?;
+        let lab = Lab::new(Setup { interfaces: Some(interfaces), rounds: true, ..Setup::default() }).await?;
         // The bystander first: it makes the group of the VPC.
         let mut first = lab.event("instance-c2-network")?;
         first["detail"]["resource"]["instanceDetails"]["instanceId"] = json!(lab.id("/bystander/instance"));
@@ -31,7 +31,7 @@ async fn the_network_cut_comes_in_the_second_round_however_many_interfaces() -> 
 
 #[tokio::test]
 async fn a_user_and_a_role_session_are_cut_in_the_second_round() -> Result<()> {
-    let lab = Lab::contain().await?;
+    let lab = Lab::new(Setup { rounds: true, ..Setup::default() }).await?;
     for (sample, cut) in [
         ("key-used-from-outside", &["AttachUserPolicy", "UpdateAccessKey"][..]),
         ("role-session-exfiltrated", &["PutRolePolicy"]),

@@ -1,0 +1,238 @@
+//! `cordon incidents`, `show`, `release`, `approve`, `prepare`.
+
+use super::deployment::{Deployment, Place};
+use crate::{
+    analyst::shown,
+    aws::classify,
+    domain::{IncidentId, Outcome, OutcomeKind, Region, Report, StepReport, VpcId},
+    engine::{Asked, release},
+    journal::{Containment, IncidentRecord},
+};
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::json;
+use std::process::ExitCode;
+
+/// Some of it could not be done.
+const PARTLY: u8 = 3;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  cordon incidents --stack cordon\n  cordon incidents --table cordon --json")]
+pub struct Incidents {
+    #[command(flatten)]
+    place: Place,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  cordon show amber-otter-k7m2q --stack cordon\n  cordon show amber --stack cordon --json"
+)]
+pub struct Show {
+    /// The incident's id; may be shortened as long as it names only one
+    incident: String,
+    #[command(flatten)]
+    place: Place,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Puts back each thing that the incident changed, only where nobody changed it since. What another incident holds too stays.
+
+Examples:
+  cordon release amber-otter-k7m2q --stack cordon
+  cordon release amber-otter-k7m2q --stack cordon --reactivate-keys
+
+Exit codes: 0 released, 1 not released, 2 wrong usage, 3 only partly released.")]
+pub struct Release {
+    /// The incident's id; may be shortened as long as it names only one
+    incident: String,
+    /// Make the user's keys Active again; they stay Inactive otherwise
+    #[arg(long)]
+    reactivate_keys: bool,
+    #[command(flatten)]
+    place: Place,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Writes down the hash of the plan that people were shown. The responder acts if the plan, made afresh, has that hash, and asks
+again otherwise.
+
+Example:
+  cordon approve amber-otter-k7m2q --stack cordon")]
+pub struct Approve {
+    /// The incident's id; may be shortened as long as it names only one
+    incident: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Makes the empty quarantine group of every VPC of a region ahead, so that containment finds it there.
+
+Example:
+  cordon prepare --stack cordon --region eu-west-1")]
+pub struct Prepare {
+    #[command(flatten)]
+    place: Place,
+    /// The region; the SDK's own unless given
+    #[arg(long, env = "AWS_REGION")]
+    region: String,
+}
+
+impl Incidents {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let deployment = self.place.open().await?;
+        let mut found = deployment.journal.incidents().await?;
+        found.sort_by_key(|record| std::cmp::Reverse(record.opened));
+        for record in found {
+            if self.json {
+                println!("{}", serde_json::to_string(&record)?);
+                continue;
+            }
+            let report = record.report.as_ref().or_else(|| record.treatment.as_ref().map(|case| &case.report));
+            let outcome = record.report.as_ref().map_or_else(|| "under way".to_owned(), |r| r.outcome.kind.to_string());
+            let severity = report.and_then(|r| r.severity).map(|s| s.to_string()).unwrap_or_default();
+            let target = report.and_then(|r| r.target.clone()).unwrap_or_default();
+            println!("{:<24} {}  {severity:<9} {outcome:<19} {target}", record.id.as_str(), record.opened);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Show {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let deployment = self.place.open().await?;
+        let record = deployment.incident(&self.incident).await?;
+        let containment = match &record.treatment {
+            Some(case) => deployment.journal.read(&case.target.key()).await?,
+            None => None,
+        };
+        if self.json {
+            println!("{}", json!({"incident": record, "containment": containment}));
+        } else {
+            print!("{}", page(&record, containment.as_ref()));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// All that is known of an incident, for a terminal.
+fn page(record: &IncidentRecord, containment: Option<&Containment>) -> String {
+    let mut lines = vec![format!("incident   {}", record.id), format!("opened     {}", record.opened)];
+    let report = record.report.as_ref().or_else(|| record.treatment.as_ref().map(|case| &case.report));
+    if let Some(report) = report {
+        let outcome = record.report.as_ref().map_or_else(|| "under way".to_owned(), |r| r.outcome.kind.to_string());
+        lines.push(format!("outcome    {outcome}"));
+        lines.extend(report.outcome.reasons.iter().map(|reason| format!("           {reason}")));
+        lines.push(format!("target     {}", report.target.as_deref().unwrap_or("none")));
+        lines.push(format!("finding    {}: {}", report.finding_type, report.title));
+        lines.extend(report.seen.map(|seen| format!("last seen  {seen}")));
+        lines.extend(report.remote.iter().map(|remote| format!("other side {remote}")));
+        lines.extend(report.decision.iter().map(|reason| format!("because    {reason}")));
+        lines.extend(report.plan.as_ref().map(|plan| format!("plan       {plan}")));
+        lines.extend(record.approved.as_ref().map(|plan| format!("approved   {plan}")));
+        let kept = containment.map(containment_steps);
+        for step in kept.as_deref().filter(|steps| !steps.is_empty()).unwrap_or(&report.steps) {
+            lines.push(format!("step       [{}] {step}", step.state));
+            lines.push(format!("           undo: {}", step.undo));
+        }
+        lines.extend(report.residual.iter().map(|risk| format!("open       {}", risk.text)));
+    }
+    if let Some(containment) = containment {
+        let holders: Vec<&str> = containment.holders.iter().map(IncidentId::as_str).collect();
+        let held = if holders.is_empty() { "nobody".to_owned() } else { holders.join(", ") };
+        lines.push(format!("held by    {held}"));
+        lines.extend(containment.released.map(|at| format!("released   {at}")));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn containment_steps(containment: &Containment) -> Vec<StepReport> {
+    containment.steps.iter().map(|step| shown(step.stage, &step.change, &step.state.to_string())).collect()
+}
+
+impl Release {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let deployment = self.place.open().await?;
+        let record = deployment.incident(&self.incident).await?;
+        let asked = if self.reactivate_keys { Asked::Yes } else { Asked::No };
+        let Deployment { aws, journal, clock, .. } = &deployment;
+        let released = release(aws, &**journal, clock, &record.id, asked).await?;
+        let steps: Vec<StepReport> =
+            released.course.steps().map(|(change, task)| shown(task.stage, change, &task.state.to_string())).collect();
+        let before = record.report.or_else(|| record.treatment.map(|case| case.report));
+        let before = before.unwrap_or_else(|| Report::without_finding(Outcome::new(OutcomeKind::Observed, Vec::new())));
+        let report = Report { outcome: released.outcome, steps, ..before };
+        journal.conclude(&record.id, &report, record.told.as_deref()).await?;
+        if self.json {
+            println!("{}", serde_json::to_string(&report)?);
+        } else {
+            println!("{} {}", report.outcome.kind, record.id);
+            for step in &report.steps {
+                println!("  [{}] {} {}: {}", step.state, step.action, step.target, step.before);
+            }
+            for reason in &report.outcome.reasons {
+                println!("  {reason}");
+            }
+        }
+        Ok(if report.outcome.kind == OutcomeKind::Released { ExitCode::SUCCESS } else { ExitCode::from(PARTLY) })
+    }
+}
+
+impl Approve {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let deployment = self.place.open().await?;
+        let record = deployment.incident(&self.incident).await?;
+        let report = record.report.as_ref().context("people were shown no plan yet")?;
+        if report.outcome.kind != OutcomeKind::AwaitingApproval {
+            bail!("incident {} does not wait for approval; it is {}", record.id, report.outcome.kind);
+        }
+        let plan = report.plan.as_deref().context("the incident has no plan")?;
+        deployment.journal.approve(&record.id, plan).await?;
+        deployment.rechecks.send_now(&record.id).await?;
+        println!("approved plan {plan} of {}; the responder looks at it now", record.id);
+        for step in report.steps.iter().filter(|step| step.before != step.after) {
+            println!("  {step}");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Prepare {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let deployment = self.place.open().await?;
+        let region = Region::parse(&self.region)?;
+        let account = &deployment.aws.identity().await?.account;
+        let mut failed = 0;
+        for vpc in vpcs(&deployment, &region).await? {
+            match deployment.aws.ensure_quarantine(account, &region, &vpc).await {
+                Ok(group) => println!("{vpc}  {group}"),
+                Err(error) => {
+                    failed += 1;
+                    eprintln!("cordon: {vpc}: {error}");
+                }
+            }
+        }
+        Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(PARTLY) })
+    }
+}
+
+async fn vpcs(deployment: &Deployment, region: &Region) -> anyhow::Result<Vec<VpcId>> {
+    let mut pages = deployment.aws.ec2(region).describe_vpcs().into_paginator().items().send();
+    let mut found = Vec::new();
+    while let Some(vpc) = pages.try_next().await.map_err(classify("ec2:DescribeVpcs"))? {
+        found.push(VpcId::parse(vpc.vpc_id().context("a VPC without an id")?)?);
+    }
+    Ok(found)
+}

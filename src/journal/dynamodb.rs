@@ -1,0 +1,378 @@
+//! The journal in one DynamoDB table, for all accounts and regions: what survives a crash.
+//!
+//! | pk | sk | what |
+//! | --- | --- | --- |
+//! | `T#account#region\|global#kind#uid` | `HEAD` | lease, inbox and the whole containment, so that one write keeps them true together |
+//! | `I#incident` | `HEAD` | the incident, its last report, what was told, approvals |
+//! | `REG#account#region` | `GROUP#vpc` | our own quarantine groups |
+//!
+//! Every item has `schema`. Writes are conditional on the fence; each is the same when repeated, so the SDK may repeat it.
+
+use super::{
+    Claim, Containment, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease, Registry, unique,
+};
+use crate::{
+    aws::{AwsError, classify},
+    decision::Treatment,
+    domain::{AccountId, GroupId, IncidentId, Region, Report, Timestamp, VpcId},
+};
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::types::{AttributeValue as V, ReturnValue};
+use futures::{FutureExt, future::BoxFuture};
+use serde::{Serialize, de::DeserializeOwned};
+use std::collections::HashMap;
+
+/// Of the items' form; a table with another is refused.
+const SCHEMA: &str = "1";
+
+type Item = HashMap<String, V>;
+
+pub struct DynamoJournal {
+    client: aws_sdk_dynamodb::Client,
+    table: String,
+}
+
+impl DynamoJournal {
+    pub fn new(configuration: &SdkConfig, table: String) -> Self {
+        Self { client: aws_sdk_dynamodb::Client::new(configuration), table }
+    }
+
+    async fn get(&self, pk: String) -> Result<Option<Item>, JournalError> {
+        let call = self.client.get_item().table_name(&self.table).set_key(Some(key(pk, "HEAD"))).consistent_read(true);
+        let item = call.send().await.map_err(classify("dynamodb:GetItem"))?.item;
+        item.map(checked).transpose()
+    }
+
+    async fn try_claim(&self, target: &str, now: Timestamp) -> Result<Option<Claim>, JournalError> {
+        let lease = Lease { target: target.to_owned(), fence: unique() };
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(format!("T#{target}"), "HEAD")))
+            .update_expression("SET fence = :fence, lease_until = :until, #schema = :schema")
+            // Repeated after a lost answer it finds its own fence.
+            .condition_expression(
+                "(attribute_not_exists(lease_until) OR lease_until <= :now OR fence = :fence) AND (attribute_not_exists(#schema) OR #schema = :schema)",
+            )
+            .expression_attribute_names("#schema", "schema")
+            .expression_attribute_values(":fence", V::S(lease.fence.clone()))
+            .expression_attribute_values(":until", millis(now.plus(LEASE)))
+            .expression_attribute_values(":now", millis(now))
+            .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()))
+            .return_values(ReturnValue::AllNew);
+        match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
+            Ok(answer) => {
+                let item = checked(answer.attributes.unwrap_or_default())?;
+                let containment = json::<Containment>(&item, "containment")?.map(Box::new);
+                Ok(Some(Claim::Held { lease, containment, inbox: inbox(&item) }))
+            }
+            Err(AwsError::Conflict { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// False where the lease ended meanwhile: then nobody would look into the inbox.
+    async fn leave(&self, target: &str, incident: &IncidentId, now: Timestamp) -> Result<bool, JournalError> {
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(format!("T#{target}"), "HEAD")))
+            .update_expression("ADD inbox :mark")
+            .condition_expression("lease_until > :now AND #schema = :schema")
+            .expression_attribute_names("#schema", "schema")
+            .expression_attribute_values(":mark", V::Ss(vec![format!("{incident}#{}", unique())]))
+            .expression_attribute_values(":now", millis(now))
+            .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()));
+        match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
+            Ok(_) => Ok(true),
+            Err(AwsError::Conflict { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Sets attributes of an incident that is there.
+    async fn set(&self, id: &IncidentId, values: Vec<(&'static str, Option<V>)>) -> Result<(), JournalError> {
+        let mut call = self.client.update_item().table_name(&self.table).set_key(Some(key(format!("I#{id}"), "HEAD")));
+        let (mut set, mut remove) = (Vec::new(), Vec::new());
+        for (n, (name, value)) in values.into_iter().enumerate() {
+            call = call.expression_attribute_names(format!("#n{n}"), name);
+            match value {
+                Some(value) => {
+                    set.push(format!("#n{n} = :v{n}"));
+                    call = call.expression_attribute_values(format!(":v{n}"), value);
+                }
+                None => remove.push(format!("#n{n}")),
+            }
+        }
+        let part = |verb: &str, parts: Vec<String>| match parts.is_empty() {
+            true => String::new(),
+            false => format!("{verb} {} ", parts.join(", ")),
+        };
+        let expression = part("SET", set) + &part("REMOVE", remove);
+        let call = call.update_expression(expression.trim()).condition_expression("attribute_exists(pk)");
+        match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
+            Ok(_) => Ok(()),
+            Err(AwsError::Conflict { .. }) => Err(JournalError::NoIncident(id.clone())),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Journal for DynamoJournal {
+    fn claim<'a>(
+        &'a self,
+        target: &'a str,
+        incident: &'a IncidentId,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Claim, JournalError>> {
+        async move {
+            // The lease can end between the two writes; after that the claim succeeds, unless a third was quicker.
+            for _ in 0..5 {
+                if let Some(claim) = self.try_claim(target, now).await? {
+                    return Ok(claim);
+                }
+                if self.leave(target, incident, now).await? {
+                    return Ok(Claim::Joined);
+                }
+            }
+            let message = crate::domain::Text::new("neither claimed nor joined");
+            Err(AwsError::Conflict { operation: "dynamodb:UpdateItem", message }.into())
+        }
+        .boxed()
+    }
+
+    fn read<'a>(&'a self, target: &'a str) -> BoxFuture<'a, Result<Option<Containment>, JournalError>> {
+        async move {
+            let item = self.get(format!("T#{target}")).await?;
+            item.map_or(Ok(None), |item| json(&item, "containment"))
+        }
+        .boxed()
+    }
+
+    fn write<'a>(
+        &'a self,
+        lease: &'a Lease,
+        containment: &'a Containment,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<(), JournalError>> {
+        async move {
+            let call = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .set_key(Some(key(format!("T#{}", lease.target), "HEAD")))
+                .update_expression("SET containment = :containment, lease_until = :until")
+                .condition_expression("fence = :fence")
+                .expression_attribute_values(":containment", text(containment)?)
+                .expression_attribute_values(":until", millis(now.plus(LEASE)))
+                .expression_attribute_values(":fence", V::S(lease.fence.clone()));
+            match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
+                Ok(_) => Ok(()),
+                Err(AwsError::Conflict { .. }) => Err(JournalError::LeaseLost(lease.target.clone())),
+                Err(error) => Err(error.into()),
+            }
+        }
+        .boxed()
+    }
+
+    fn give_back<'a>(&'a self, lease: &'a Lease, seen: &'a Inbox) -> BoxFuture<'a, Result<GivenBack, JournalError>> {
+        async move {
+            let call = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .set_key(Some(key(format!("T#{}", lease.target), "HEAD")))
+                .update_expression("REMOVE lease_until, inbox")
+                .expression_attribute_values(":fence", V::S(lease.fence.clone()));
+            // An empty set is no set in DynamoDB.
+            let call = match seen.is_empty() {
+                true => call.condition_expression("fence = :fence AND attribute_not_exists(inbox)"),
+                false => call
+                    .condition_expression("fence = :fence AND inbox = :seen")
+                    .expression_attribute_values(":seen", V::Ss(seen.iter().cloned().collect())),
+            };
+            match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
+                Ok(_) => return Ok(GivenBack::Yes),
+                Err(AwsError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let item = self.get(format!("T#{}", lease.target)).await?.unwrap_or_default();
+            if item.get("fence") != Some(&V::S(lease.fence.clone())) {
+                return Err(JournalError::LeaseLost(lease.target.clone()));
+            }
+            // No lease and no inbox: it was given back, and the answer was lost.
+            match item.contains_key("lease_until") {
+                true => Ok(GivenBack::NotYet { inbox: inbox(&item) }),
+                false => Ok(GivenBack::Yes),
+            }
+        }
+        .boxed()
+    }
+
+    fn open<'a>(
+        &'a self,
+        id: &'a IncidentId,
+        treatment: Option<&'a Treatment>,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<(), JournalError>> {
+        async move {
+            let mut item = key(format!("I#{id}"), "HEAD");
+            item.insert("schema".to_owned(), V::N(SCHEMA.to_owned()));
+            item.insert("opened".to_owned(), millis(now));
+            if let Some(treatment) = treatment {
+                item.insert("treatment".to_owned(), text(treatment)?);
+            }
+            let call = self.client.put_item().table_name(&self.table).set_item(Some(item));
+            let call = call.condition_expression("attribute_not_exists(pk)");
+            match call.send().await.map_err(classify("dynamodb:PutItem")) {
+                Ok(_) | Err(AwsError::Conflict { .. }) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
+        }
+        .boxed()
+    }
+
+    fn incident<'a>(&'a self, id: &'a IncidentId) -> BoxFuture<'a, Result<Option<IncidentRecord>, JournalError>> {
+        async move { self.get(format!("I#{id}")).await?.map(|item| record(&item)).transpose() }.boxed()
+    }
+
+    fn incidents(&self) -> BoxFuture<'_, Result<Vec<IncidentRecord>, JournalError>> {
+        async move {
+            let call = self
+                .client
+                .scan()
+                .table_name(&self.table)
+                .filter_expression("begins_with(pk, :incident)")
+                .expression_attribute_values(":incident", V::S("I#".to_owned()));
+            let mut pages = call.into_paginator().items().send();
+            let mut found = Vec::new();
+            while let Some(item) = pages.try_next().await.map_err(classify("dynamodb:Scan"))? {
+                found.push(record(&checked(item)?)?);
+            }
+            Ok(found)
+        }
+        .boxed()
+    }
+
+    fn conclude<'a>(
+        &'a self,
+        id: &'a IncidentId,
+        report: &'a Report,
+        told: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<(), JournalError>> {
+        async move {
+            let told = told.map(|told| V::S(told.to_owned()));
+            self.set(id, vec![("report", Some(text(report)?)), ("told", told)]).await
+        }
+        .boxed()
+    }
+
+    fn approve<'a>(&'a self, id: &'a IncidentId, plan: &'a str) -> BoxFuture<'a, Result<(), JournalError>> {
+        self.set(id, vec![("approved", Some(V::S(plan.to_owned())))]).boxed()
+    }
+}
+
+impl Registry for DynamoJournal {
+    fn groups<'a>(
+        &'a self,
+        account: &'a AccountId,
+        region: &'a Region,
+    ) -> BoxFuture<'a, Result<HashMap<VpcId, GroupId>, JournalError>> {
+        async move {
+            let call = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :group)")
+                .expression_attribute_values(":pk", V::S(format!("REG#{account}#{region}")))
+                .expression_attribute_values(":group", V::S("GROUP#".to_owned()))
+                .consistent_read(true);
+            let mut pages = call.into_paginator().items().send();
+            let mut found = HashMap::new();
+            while let Some(item) = pages.try_next().await.map_err(classify("dynamodb:Query"))? {
+                let vpc =
+                    string(&item, "sk").and_then(|sk| sk.strip_prefix("GROUP#")).and_then(|vpc| VpcId::parse(vpc).ok());
+                let group = string(&item, "group").and_then(|group| GroupId::parse(group).ok());
+                let (Some(vpc), Some(group)) = (vpc, group) else {
+                    return Err(JournalError::Unreadable("an entry of the registry of groups".to_owned()));
+                };
+                found.insert(vpc, group);
+            }
+            Ok(found)
+        }
+        .boxed()
+    }
+
+    fn enter<'a>(
+        &'a self,
+        account: &'a AccountId,
+        region: &'a Region,
+        vpc: &'a VpcId,
+        group: &'a GroupId,
+    ) -> BoxFuture<'a, Result<(), JournalError>> {
+        async move {
+            let mut item = key(format!("REG#{account}#{region}"), &format!("GROUP#{vpc}"));
+            item.insert("schema".to_owned(), V::N(SCHEMA.to_owned()));
+            item.insert("group".to_owned(), V::S(group.to_string()));
+            let call = self.client.put_item().table_name(&self.table).set_item(Some(item));
+            call.send().await.map_err(classify("dynamodb:PutItem"))?;
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+fn key(pk: String, sk: &str) -> Item {
+    HashMap::from([("pk".to_owned(), V::S(pk)), ("sk".to_owned(), V::S(sk.to_owned()))])
+}
+
+fn millis(at: Timestamp) -> V {
+    V::N(at.millis().to_string())
+}
+
+fn text<T: Serialize>(value: &T) -> Result<V, JournalError> {
+    serde_json::to_string(value).map(V::S).map_err(|error| JournalError::Unreadable(error.to_string()))
+}
+
+fn string<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
+    item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
+}
+
+fn json<T: DeserializeOwned>(item: &Item, name: &str) -> Result<Option<T>, JournalError> {
+    let parse =
+        |text: &str| serde_json::from_str(text).map_err(|error| JournalError::Unreadable(format!("`{name}`: {error}")));
+    string(item, name).map(parse).transpose()
+}
+
+fn inbox(item: &Item) -> Inbox {
+    let marks = item.get("inbox").and_then(|value| value.as_ss().ok());
+    marks.map(|marks| marks.iter().cloned().collect()).unwrap_or_default()
+}
+
+/// An item of another version is not guessed at.
+fn checked(item: Item) -> Result<Item, JournalError> {
+    match item.get("schema").and_then(|value| value.as_n().ok()) {
+        Some(schema) if schema != SCHEMA => {
+            Err(JournalError::Unreadable(format!("an item of schema {schema}; this version knows {SCHEMA}")))
+        }
+        _ => Ok(item),
+    }
+}
+
+fn record(item: &Item) -> Result<IncidentRecord, JournalError> {
+    let opened = item.get("opened").and_then(|value| value.as_n().ok()).and_then(|millis| millis.parse().ok());
+    let id = string(item, "pk").and_then(|pk| pk.strip_prefix("I#")).and_then(|id| IncidentId::parse(id).ok());
+    let (Some(id), Some(opened)) = (id, opened) else {
+        return Err(JournalError::Unreadable("an incident without id or time".to_owned()));
+    };
+    Ok(IncidentRecord {
+        id,
+        opened: Timestamp::from_millis(opened),
+        treatment: json(item, "treatment")?,
+        report: json(item, "report")?,
+        told: string(item, "told").map(str::to_owned),
+        approved: string(item, "approved").map(str::to_owned),
+    })
+}

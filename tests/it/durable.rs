@@ -1,0 +1,298 @@
+//! With a table and a queue: once however often it is delivered, whole after any crash, and back to what was.
+
+use crate::lab::{Durable, Lab, Setup, differences, kind};
+use anyhow::{Context, Result};
+use cordon_support::{Answer, Match, When};
+use serde_json::{Value, json};
+
+const SAMPLES: [&str; 3] = ["instance-c2-network", "key-used-from-outside", "role-session-exfiltrated"];
+
+/// What release keeps by declaration: the prepared group, and keys that nobody asked for.
+fn undeclared(before: &Value, after: &Value) -> Vec<String> {
+    let mut found = differences(before, after);
+    found.retain(|difference| !difference.starts_with("/security_groups/sg-") && !difference.starts_with("/tags/sg-"));
+    found
+}
+
+fn incident(report: &Value) -> &str {
+    report["incident"].as_str().unwrap()
+}
+
+#[tokio::test]
+async fn a_containment_goes_back_to_what_was_and_keys_only_if_asked_for() -> Result<()> {
+    for sample in SAMPLES {
+        let lab = Lab::durable().await?;
+        let before = lab.dump().await?;
+        let report = lab.deliver(&lab.event(sample)?).await?;
+        assert_eq!(kind(&report), "Contained", "{report:#}");
+        let output = lab.cordon(&["release", incident(&report)]).await?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{sample}: {said}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(said.starts_with("Released"), "{said}");
+        let left = undeclared(&before, &lab.dump().await?);
+        let keys = if sample == "key-used-from-outside" { 2 } else { 0 };
+        assert_eq!(left.len(), keys, "{sample}: {left:#?}");
+        assert!(left.iter().all(|difference| difference.ends_with("\"Active\" -> \"Inactive\"")), "{left:#?}");
+        if keys > 0 {
+            let output = lab.cordon(&["release", incident(&report), "--reactivate-keys"]).await?;
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(undeclared(&before, &lab.dump().await?), Vec::<String>::new());
+        }
+        // The same evidence does not contain again; newer evidence does.
+        let mut old = lab.event(sample)?;
+        old["detail"]["service"]["eventLastSeen"] = json!("2026-01-01T00:00:00Z");
+        let again = lab.deliver(&old).await?;
+        assert_eq!(kind(&again), "Observed", "{again:#}");
+        lab.clock.advance(std::time::Duration::from_secs(60))?;
+        let mut new = lab.event(sample)?;
+        let later = cordon::domain::Timestamp::from_millis(cordon_support::samples::now_ms() + 30_000);
+        new["detail"]["service"]["eventLastSeen"] = json!(later.to_string());
+        let again = lab.deliver(&new).await?;
+        assert_eq!(kind(&again), "Contained", "{again:#}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_stranger_changed_since_is_told_and_left() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let before = lab.dump().await?;
+    let report = lab.deliver(&lab.event("instance-c2-network")?).await?;
+    let interface = lab.interfaces("victim").remove(0);
+    let groups = json!({"NetworkInterfaceId": interface, "Groups": [lab.id("/admin_group")]});
+    lab.call("ec2", "modify_network_interface_attribute", groups).await?;
+    let output = lab.cordon(&["release", incident(&report)]).await?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("PartiallyReleased") && said.contains("left alone"), "{said}");
+    let left = undeclared(&before, &lab.dump().await?);
+    let theirs =
+        |d: &&String| d.contains(&format!("/network_interfaces/{interface}/groups")) || d.contains("/instances/");
+    assert!(left.iter().all(|d| theirs(&d)) && !left.is_empty(), "{left:#?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn twenty_deliveries_by_four_workers_are_one_containment_and_one_message() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let event = lab.event("instance-c2-network")?;
+    let workers =
+        [lab.another("contain", None).await?, lab.another("contain", None).await?, lab.another("contain", None).await?];
+    lab.proxy.clear();
+    let mut kinds = Vec::new();
+    for _ in 0..5 {
+        let (a, b, c, d) = futures::join!(
+            lab.function.invoke(&event),
+            workers[0].invoke(&event),
+            workers[1].invoke(&event),
+            workers[2].invoke(&event)
+        );
+        for answer in [a?, b?, c?, d?] {
+            match answer {
+                Answer::Response(report) => kinds.push(kind(&report).to_owned()),
+                Answer::Error(error) => panic!("{error}"),
+            }
+        }
+    }
+    assert_eq!(kinds.len(), 20);
+    assert!(kinds.iter().all(|kind| kind == "Contained" || kind == "Joined"), "{kinds:?}");
+    assert_eq!(kinds.iter().filter(|kind| *kind == "Contained").count(), 1, "{kinds:?}");
+    let mut changes = lab.changes();
+    changes.sort();
+    let count = changes.len();
+    changes.dedup();
+    assert_eq!(changes.len(), count, "each thing is changed once: {changes:#?}");
+    assert_eq!(lab.messages().await?.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn three_rechecks_leave_with_the_journal_write_before_the_cut() -> Result<()> {
+    for interfaces in [1, 8] {
+        let lab =
+            Lab::new(Setup { durable: true, rounds: true, interfaces: Some(interfaces), ..Setup::default() }).await?;
+        let output = lab.cordon(&["prepare"]).await?;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        lab.proxy.clear();
+        let report = lab.deliver(&lab.event("instance-c2-network")?).await?;
+        assert_eq!(kind(&report), "Contained", "{report:#}");
+        let calls = lab.proxy.calls();
+        let shown = || calls.iter().map(|c| format!("{} {} {}", c.round, c.operation, c.resource)).collect::<Vec<_>>();
+        let round = |operation: &str| lab.proxy.round_of(|call| call.operation == operation);
+        assert_eq!(round("SendMessageBatch"), Some(2), "{:#?}", shown());
+        assert_eq!(round("ModifyNetworkInterfaceAttribute"), Some(3), "{:#?}", shown());
+        assert_eq!(round("PutRolePolicy"), Some(4), "at most one later: {:#?}", shown());
+        let Durable { queue, .. } = lab.durable.clone().context("durable")?;
+        let names = json!({"QueueUrl": queue, "AttributeNames": ["All"]});
+        let attributes = lab.call("sqs", "get_queue_attributes", names).await?;
+        assert_eq!(attributes["Attributes"]["ApproximateNumberOfMessagesDelayed"], "3", "{attributes:#}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn killed_anywhere_it_is_finished_by_a_recheck_or_the_event_again_and_goes_back() -> Result<()> {
+    let mut cells = 0;
+    for sample in SAMPLES {
+        let positions = {
+            let lab = Lab::durable().await?;
+            lab.deliver(&lab.event(sample)?).await?;
+            let mut found: Vec<(String, u32)> = Vec::new();
+            for call in lab.proxy.mutations() {
+                let nth = found.iter().filter(|(operation, _)| *operation == call.operation).count() + 1;
+                found.push((call.operation, u32::try_from(nth)?));
+            }
+            found
+        };
+        for (n, (operation, nth)) in positions.into_iter().enumerate() {
+            for when in [When::Before, When::After] {
+                let cell = format!("{sample}: killed {when:?} {operation} #{nth}");
+                let mut lab = Lab::durable().await?;
+                let before = lab.dump().await?;
+                let event = lab.event(sample)?;
+                let stopped = lab
+                    .proxy
+                    .stop_at(Match { operation: operation.clone(), resource: None, occurrence: Some(nth) }, when);
+                {
+                    let invocation = lab.function.invoke(&event);
+                    let kill = async {
+                        stopped.await.context("it never came there")?;
+                        lab.function.kill().await;
+                        anyhow::Ok(())
+                    };
+                    let (died, killed) = futures::join!(invocation, kill);
+                    killed.with_context(|| cell.clone())?;
+                    assert!(died.is_err(), "{cell}: it answered {died:?}");
+                }
+                lab.proxy.heal();
+                lab.restart("contain").await?;
+                lab.clock.advance(std::time::Duration::from_secs(5))?;
+                let id = cordon::domain::IncidentId::of(
+                    &lab.account,
+                    &cordon::domain::FindingId::parse(event["detail"]["id"].as_str().unwrap())?,
+                );
+                // Every other cell by the event again; a recheck can only come where the messages had left.
+                let sent = operation != "UpdateItem" && operation != "PutItem" && operation != "SendMessageBatch";
+                if sent && n % 2 == 0 {
+                    lab.recheck(id.as_str()).await.with_context(|| cell.clone())?;
+                } else {
+                    let report = lab.deliver(&event).await.with_context(|| cell.clone())?;
+                    assert!(["Contained", "Joined"].contains(&kind(&report)), "{cell}: {report:#}");
+                }
+                let shown = lab.cordon(&["show", id.as_str(), "--json"]).await?;
+                let shown: Value = serde_json::from_slice(&shown.stdout).with_context(|| cell.clone())?;
+                let steps = shown["containment"]["steps"].as_array().with_context(|| format!("{cell}: {shown:#}"))?;
+                assert!(
+                    steps.iter().all(|step| step["state"] == "done" || step["state"] == "already"),
+                    "{cell}: {shown:#}"
+                );
+                let output = lab.cordon(&["release", id.as_str(), "--reactivate-keys"]).await?;
+                assert!(
+                    output.status.success(),
+                    "{cell}: {}{}",
+                    String::from_utf8_lossy(&output.stdout),
+                    String::from_utf8_lossy(&output.stderr)
+                );
+                assert_eq!(undeclared(&before, &lab.dump().await?), Vec::<String>::new(), "{cell}");
+                cells += 1;
+            }
+        }
+    }
+    println!("{cells} cells");
+    assert!(cells >= 60, "only {cells} cells");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_recheck_contains_again_what_an_attacker_undid() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let report = lab.deliver(&lab.event("instance-c2-network")?).await?;
+    let contained = lab.dump().await?;
+    lab.messages().await?;
+    lab.recheck(incident(&report)).await?;
+    assert_eq!(lab.messages().await?.len(), 0, "nothing is new");
+    let interface = lab.interfaces("victim").remove(1);
+    let groups = json!({"NetworkInterfaceId": interface, "Groups": [lab.id("/web_group")]});
+    lab.call("ec2", "modify_network_interface_attribute", groups).await?;
+    lab.recheck(incident(&report)).await?;
+    assert_eq!(differences(&contained, &lab.dump().await?), Vec::<String>::new());
+    let [mail] = lab.messages().await?.try_into().unwrap();
+    assert!(mail["Message"].as_str().unwrap().contains("somebody had undone it"), "{mail:#}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn rechecks_that_make_no_sense_end_quietly() -> Result<()> {
+    let lab = Lab::durable().await?;
+    for body in ["", "no id", "amber-otter-22222", "\"x\"", "[1]"] {
+        lab.recheck(body).await?;
+    }
+    // Of an incident that only waits.
+    let report = lab.deliver(&lab.event("instance-c2-dns")?).await?;
+    lab.recheck(incident(&report)).await?;
+    // Of one that was released, late and doubled.
+    let report = lab.deliver(&lab.event("key-used-from-outside")?).await?;
+    lab.cordon(&["release", incident(&report)]).await?;
+    let released = lab.dump().await?;
+    for _ in 0..2 {
+        lab.recheck(incident(&report)).await?;
+    }
+    assert_eq!(differences(&released, &lab.dump().await?), Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_approved_plan_is_carried_out_and_another_is_asked_about_again() -> Result<()> {
+    for changed in [false, true] {
+        let lab = Lab::durable().await?;
+        let report = lab.deliver(&lab.event("instance-c2-dns")?).await?;
+        assert_eq!(kind(&report), "AwaitingApproval", "{report:#}");
+        let id = incident(&report).to_owned();
+        let output = lab.cordon(&["approve", &id]).await?;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        lab.messages().await?;
+        if changed {
+            let interface = json!({"SubnetId": lab.id("/subnet"), "Groups": [lab.id("/web_group")]});
+            let interface = lab.call("ec2", "create_network_interface", interface).await?;
+            let interface = interface["NetworkInterface"]["NetworkInterfaceId"].clone();
+            let attach =
+                json!({"NetworkInterfaceId": interface, "InstanceId": lab.id("/victim/instance"), "DeviceIndex": 5});
+            lab.call("ec2", "attach_network_interface", attach).await?;
+        }
+        lab.proxy.clear();
+        lab.recheck(&id).await?;
+        let [mail] = lab.messages().await?.try_into().unwrap();
+        let expected = if changed { "AwaitingApproval" } else { "Contained" };
+        assert_eq!(mail["MessageAttributes"]["outcome"]["Value"], expected, "{mail:#}");
+        assert_eq!(lab.changes().is_empty(), changed, "{:?}", lab.changes());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn commands_say_what_is_wrong_and_how_far_they_came() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let first = lab.deliver(&lab.event("key-used-from-outside")?).await?;
+    let second = lab.deliver(&lab.event("instance-c2-network")?).await?;
+    let short = &incident(&first)[..incident(&first).len() - 2];
+    for (arguments, code, said) in [
+        (&["show", "amber-otter-22222"][..], 1, "there is no incident"),
+        (&["release", "nonsense"], 1, "there is no incident"),
+        (&["release", ""], 1, "there is no incident"),
+        (&["approve", incident(&first)], 1, "does not wait for approval"),
+        (&["show", short], 0, incident(&first)),
+        (&["incidents"], 0, incident(&second)),
+        (&["release", incident(&first)], 0, "Released"),
+        (&["release", incident(&first)], 1, "released already"),
+    ] {
+        let output = lab.cordon(arguments).await?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        assert!(text.contains(said), "{arguments:?}: {text}");
+    }
+    lab.call("dynamodb", "delete_table", json!({"TableName": "cordon"})).await?;
+    let output = lab.cordon(&["incidents"]).await?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && text.contains("dynamodb:Scan"), "{text}");
+    Ok(())
+}

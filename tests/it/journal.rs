@@ -1,0 +1,110 @@
+//! One test for both journals: what the engine relies on holds in memory and in DynamoDB alike.
+
+use crate::lab::{Lab, Setup};
+use anyhow::Result;
+use cordon::{
+    domain::{
+        AccountId, GroupId, IncidentId, InstanceId, Outcome, OutcomeKind, Region, Report, Target, Timestamp, VpcId,
+    },
+    journal::{Claim, Containment, DynamoJournal, GivenBack, Inbox, Journal, JournalError, Lease, MemoryJournal},
+};
+use std::collections::BTreeSet;
+
+#[tokio::test]
+async fn both_journals_keep_the_same_promises() -> Result<()> {
+    promises(&MemoryJournal::default()).await?;
+    let lab = Lab::new(Setup { durable: true, ..Setup::default() }).await?;
+    let credentials = aws_config::SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
+        .region(aws_config::Region::new("us-east-1"))
+        .endpoint_url(lab.proxy.endpoint())
+        .credentials_provider(aws_credentials(&lab))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    promises(&DynamoJournal::new(&credentials, "cordon".to_owned())).await
+}
+
+fn aws_credentials(lab: &Lab) -> aws_sdk_sts::config::SharedCredentialsProvider {
+    let (id, secret) = (lab.id("/credentials/access_key_id"), lab.id("/credentials/secret_access_key"));
+    aws_sdk_sts::config::SharedCredentialsProvider::new(aws_sdk_sts::config::Credentials::new(
+        id, secret, None, None, "test",
+    ))
+}
+
+async fn promises(journal: &dyn Journal) -> Result<()> {
+    let at = Timestamp::from_millis;
+    let (one, other) = (IncidentId::parse("amber-otter-k7m2q")?, IncidentId::parse("amber-otter-k7m2r")?);
+    let held = |claim: Claim| match claim {
+        Claim::Held { lease, containment, inbox } => (lease, containment, inbox),
+        Claim::Joined => panic!("joined"),
+    };
+
+    // One worker holds a target, and sees who joined.
+    let (lease, known, inbox) = held(journal.claim("t", &one, at(1_000)).await?);
+    assert_eq!((known, &inbox), (None, &Inbox::new()));
+    assert!(matches!(journal.claim("t", &other, at(4_999)).await?, Claim::Joined));
+    assert!(matches!(journal.claim("u", &other, at(1_000)).await?, Claim::Held { .. }));
+    let GivenBack::NotYet { inbox: more } = journal.give_back(&lease, &inbox).await? else { panic!("given back") };
+    assert!(more.len() == 1 && more.first().is_some_and(|mark| mark.starts_with(other.as_str())), "{more:?}");
+
+    // What is written is there, and extends the lease.
+    let containment = Containment {
+        target: Target::Instance {
+            account: AccountId::parse("111122223333")?,
+            region: Region::parse("us-east-1")?,
+            id: InstanceId::parse("i-0a1b2c3d")?,
+            profile_hint: None,
+        },
+        opened_by: one.clone(),
+        holders: BTreeSet::from([one.clone()]),
+        steps: Vec::new(),
+        released: Some(at(7)),
+    };
+    journal.write(&lease, &containment, at(4_000)).await?;
+    assert_eq!(journal.read("t").await?.as_ref(), Some(&containment));
+    assert!(matches!(journal.claim("t", &other, at(7_999)).await?, Claim::Joined));
+    let GivenBack::NotYet { inbox: more } = journal.give_back(&lease, &more).await? else { panic!("given back") };
+    assert_eq!(journal.give_back(&lease, &more).await?, GivenBack::Yes);
+    let (lease, known, inbox) = held(journal.claim("t", &one, at(7_999)).await?);
+    assert_eq!((known.as_deref(), inbox), (Some(&containment), Inbox::new()));
+
+    // Who slept over his lease writes nothing more.
+    let (next, _, inbox) = held(journal.claim("t", &other, at(12_000)).await?);
+    let lost = JournalError::LeaseLost("t".to_owned());
+    assert_eq!(journal.write(&lease, &containment, at(12_001)).await, Err(lost.clone()));
+    assert_eq!(journal.give_back(&lease, &inbox).await, Err(lost.clone()));
+    let stranger = Lease { target: "t".to_owned(), fence: "x".to_owned() };
+    assert_eq!(journal.write(&stranger, &containment, at(12_001)).await, Err(lost));
+    assert_eq!(journal.give_back(&next, &inbox).await?, GivenBack::Yes);
+
+    // Incidents are entered once, and keep what is known of them.
+    assert_eq!(journal.incident(&one).await?, None);
+    let report = Report::without_finding(Outcome::because(OutcomeKind::Observed, "code", "text"));
+    assert_eq!(journal.conclude(&one, &report, None).await, Err(JournalError::NoIncident(one.clone())));
+    assert_eq!(journal.approve(&one, "hash").await, Err(JournalError::NoIncident(one.clone())));
+    journal.open(&one, None, at(1)).await?;
+    journal.conclude(&one, &report, Some("digest")).await?;
+    journal.approve(&one, "hash").await?;
+    journal.open(&one, None, at(2)).await?;
+    let record = journal.incident(&one).await?.unwrap();
+    assert_eq!(
+        (record.opened, record.told.as_deref(), record.approved.as_deref()),
+        (at(1), Some("digest"), Some("hash"))
+    );
+    assert_eq!(record.report.as_ref(), Some(&report));
+    journal.conclude(&one, &report, None).await?;
+    assert_eq!(journal.incident(&one).await?.unwrap().told, None);
+    assert_eq!(journal.incidents().await?.len(), 1);
+
+    // The registry knows its own groups by VPC, account and region.
+    let (account, region, vpc) =
+        (AccountId::parse("111122223333")?, Region::parse("us-east-1")?, VpcId::parse("vpc-0000000a")?);
+    for group in ["sg-0000000a", "sg-0000000b"] {
+        journal.enter(&account, &region, &vpc, &GroupId::parse(group)?).await?;
+    }
+    let groups = journal.groups(&account, &region).await?;
+    assert_eq!(groups.len(), 1);
+    assert_eq!(groups[&vpc].as_str(), "sg-0000000b");
+    assert!(journal.groups(&account, &Region::parse("eu-west-1")?).await?.is_empty());
+    Ok(())
+}
