@@ -223,6 +223,7 @@ impl Responder {
         });
         let journalled = !course.is_idle();
         if journalled {
+            course.note(self.now(), format!("incident {}: plan {} is journalled", case.incident, first.hash()));
             let journal = async { futures::join!(worker.write(course), self.send_rechecks(occasion, &incident)) };
             let (written, messages);
             ((written, messages), early) = beside(journal, &mut rest).await;
@@ -263,11 +264,15 @@ impl Responder {
         if acts {
             worker.finish(course).await?;
         }
-        let report = report(case, course, &plan, &verdicts, &undone, sent);
+        let mut report = report(case, course, &plan, &verdicts, &undone, sent);
+        report.release = self.journal().is_durable().then(|| format!("cordon release {incident}"));
         if !undone.is_empty() {
             // News, even if all stands as people were told it does; and news still, if telling fails.
             self.journal().conclude(course.incident(), &report, None).await?;
         } else if !acts && self.is_told(&report).await? {
+            if course.has_new_holder() {
+                worker.write(course).await?;
+            }
             let outcome = Outcome::because(OutcomeKind::Joined, "nothing-new", nothing_new(course.incident()));
             return Ok(Report { outcome, ..report });
         }

@@ -153,6 +153,7 @@ fn page(record: &IncidentRecord, containment: Option<&Containment>) -> String {
         let holders: Vec<&str> = containment.holders.iter().map(IncidentId::as_str).collect();
         let held = if holders.is_empty() { "nobody".to_owned() } else { holders.join(", ") };
         lines.push(format!("held by    {held}"));
+        lines.extend(containment.timeline.iter().map(|entry| format!("{}  {}", entry.at, entry.text)));
         lines.extend(containment.released.map(|at| format!("released   {at}")));
     }
     lines.join("\n") + "\n"

@@ -105,6 +105,9 @@ pub struct Report {
     pub plan: Option<String>,
     pub steps: Vec<StepReport>,
     pub residual: Vec<ResidualRisk>,
+    /// The operator's command that puts it all back; `None` where there is nothing durable to release from.
+    #[serde(default)]
+    pub release: Option<String>,
     pub gaps: Vec<String>,
 }
 
@@ -148,6 +151,7 @@ impl Report {
             plan: None,
             steps: Vec::new(),
             residual: Vec::new(),
+            release: None,
             gaps: Vec::new(),
         }
     }

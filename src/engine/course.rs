@@ -4,7 +4,7 @@ use super::{Asked, Illegal, Next, Sight, State, Task, TaskEvent, next};
 use crate::{
     actions::AnyChange,
     domain::{IncidentId, Target, Timestamp},
-    journal::{Containment, Inbox, Step},
+    journal::{Containment, Entry, Inbox, MOST_ENTRIES, Step},
     playbooks::Plan,
 };
 use std::collections::BTreeSet;
@@ -15,6 +15,9 @@ pub struct Course {
     target: Target,
     opened_by: IncidentId,
     holders: BTreeSet<IncidentId>,
+    /// Somebody holds it now who is not in the journal yet.
+    has_new_holder: bool,
+    timeline: Vec<Entry>,
     released: Option<Timestamp>,
     pub(super) work: Vec<(AnyChange, Task)>,
 }
@@ -22,8 +25,9 @@ pub struct Course {
 impl Course {
     /// What the journal holds, to look at or to release.
     pub fn resume(known: Containment) -> Self {
-        let Containment { target, opened_by, holders, steps, released } = known;
-        Self { target, opened_by, holders, released, work: steps.into_iter().map(loaded).collect() }
+        let Containment { target, opened_by, holders, steps, timeline, released } = known;
+        let work = steps.into_iter().map(loaded).collect();
+        Self { target, opened_by, holders, has_new_holder: false, timeline, released, work }
     }
 
     /// Goes on with what the journal holds, or opens a containment.
@@ -35,18 +39,34 @@ impl Course {
                 target: target.clone(),
                 opened_by: incident.clone(),
                 holders: BTreeSet::new(),
+                has_new_holder: false,
+                timeline: Vec::new(),
                 released: None,
                 work: Vec::new(),
             },
         };
-        course.holders.insert(incident.clone());
+        course.has_new_holder = course.holders.insert(incident.clone());
         course
     }
 
     /// Takes in the incidents of those who came while this one was worked on.
     pub fn join(&mut self, inbox: &Inbox) {
         let incident = |mark: &String| IncidentId::parse(mark.split('#').next().unwrap_or_default()).ok();
-        self.holders.extend(inbox.iter().filter_map(incident));
+        for incident in inbox.iter().filter_map(incident) {
+            self.has_new_holder |= self.holders.insert(incident);
+        }
+    }
+
+    pub fn has_new_holder(&self) -> bool {
+        self.has_new_holder
+    }
+
+    /// One more line of the timeline.
+    pub fn note(&mut self, at: Timestamp, text: String) {
+        if self.timeline.len() >= MOST_ENTRIES {
+            self.timeline.remove(0);
+        }
+        self.timeline.push(Entry { at, text });
     }
 
     pub fn holders(&self) -> &BTreeSet<IncidentId> {
@@ -155,6 +175,7 @@ impl Course {
             opened_by: self.opened_by.clone(),
             holders: self.holders.clone(),
             steps: self.work.iter().map(step).collect(),
+            timeline: self.timeline.clone(),
             released: self.released,
         }
     }

@@ -88,6 +88,7 @@ async fn undo(
         return Err(ReleaseError::NotHolder(incident.clone(), names(holders)));
     }
     let others = course.let_go(incident, now).clone();
+    course.note(now, format!("incident {incident} lets go, by hand of {}", worker.aws.identity().await?.arn));
     if !others.is_empty() {
         worker.write(&course).await?;
         let why = format!("the target is still held by {}", names(&others));

@@ -45,8 +45,11 @@ impl Worker<'_> {
 
     /// The same of a course as it was.
     pub async fn write_down(&self, containment: &Containment) -> Result<(), EngineError> {
-        let now = Timestamp::from_millis(self.clock.now_millis());
-        Ok(self.journal.write(&self.lease, containment, now).await?)
+        Ok(self.journal.write(&self.lease, containment, self.now()).await?)
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock.now_millis())
     }
 
     /// What is to be changed first, all at once; empty where nothing is. It must be journalled before it is sent.
@@ -78,7 +81,12 @@ impl Worker<'_> {
                     }
                 }
             };
+            let text = match &answer {
+                Answer::Accepted => format!("{}: sent", shown.key()),
+                Answer::Unclear { why } | Answer::Refused { why } => format!("{}: {why}", shown.key()),
+            };
             task.answered(answer)?;
+            course.note(self.now(), text);
         }
         Ok(())
     }
@@ -88,7 +96,7 @@ impl Worker<'_> {
         let mut looks = 0;
         loop {
             if let Some(end) = self.deadline
-                && end < Timestamp::from_millis(self.clock.now_millis()).plus(RESERVE)
+                && end < self.now().plus(RESERVE)
             {
                 self.write(course).await?;
                 return Err(EngineError::Deadline);
@@ -128,8 +136,9 @@ impl Worker<'_> {
         for (n, sight) in due.iter().zip(sights) {
             let Some((change, task)) = course.work.get_mut(*n) else { continue };
             task.saw(self::sight(sight))?;
-            let shown = change.shown();
-            tracing::info!(step = shown.action, target = shown.target, state = %task.state, "read back");
+            let (shown, state) = (change.shown(), task.state.to_string());
+            tracing::info!(step = shown.action, target = shown.target, state, "read back");
+            course.note(self.now(), format!("{}: {state}", shown.key()));
         }
         Ok(())
     }

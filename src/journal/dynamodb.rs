@@ -121,6 +121,10 @@ impl DynamoJournal {
 }
 
 impl Journal for DynamoJournal {
+    fn is_durable(&self) -> bool {
+        true
+    }
+
     fn claim<'a>(
         &'a self,
         target: &'a str,

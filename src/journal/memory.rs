@@ -47,6 +47,10 @@ impl MemoryJournal {
 }
 
 impl Journal for MemoryJournal {
+    fn is_durable(&self) -> bool {
+        false
+    }
+
     fn claim<'a>(
         &'a self,
         target: &'a str,

@@ -32,8 +32,19 @@ pub struct Containment {
     /// The incidents that hold it; the last one released releases it.
     pub holders: BTreeSet<IncidentId>,
     pub steps: Vec<Step>,
+    /// What happened, oldest first; the last [`MOST_ENTRIES`].
+    pub timeline: Vec<Entry>,
     /// When it was released; evidence that is not newer does not contain again.
     pub released: Option<Timestamp>,
+}
+
+/// Entries kept of one containment.
+pub const MOST_ENTRIES: usize = 200;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub at: Timestamp,
+    pub text: String,
 }
 
 impl Containment {
@@ -108,6 +119,8 @@ pub enum JournalError {
 
 /// Kept in memory for one process, or in a table for all.
 pub trait Journal: Registry {
+    /// Whether it outlives the process, so that an operator's command can release what it holds.
+    fn is_durable(&self) -> bool;
     /// Takes the lease, or leaves a mark in the inbox of whoever holds it.
     fn claim<'a>(
         &'a self,

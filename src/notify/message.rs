@@ -117,7 +117,11 @@ fn body(report: &Report) -> String {
 
     let done: Vec<&StepReport> = report.steps.iter().filter(|step| step.state == "done").collect();
     if acted && !done.is_empty() {
-        heading(&mut text, "HOW TO UNDO IT (by hand, after the incident is understood)");
+        heading(&mut text, "HOW TO UNDO IT (after the incident is understood)");
+        if let Some(command) = &report.release {
+            line(&mut text, &format!("  {command}"));
+            line(&mut text, "  or by hand:");
+        }
         for step in done {
             match step.undo.starts_with("aws ") {
                 true => line(&mut text, &format!("  {}", step.undo)),

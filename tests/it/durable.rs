@@ -138,7 +138,7 @@ async fn killed_anywhere_it_is_finished_by_a_recheck_or_the_event_again_and_goes
             let lab = Lab::durable().await?;
             lab.deliver(&lab.event(sample)?).await?;
             let mut found: Vec<(String, u32)> = Vec::new();
-            for call in lab.proxy.mutations() {
+            for call in lab.proxy.calls() {
                 let nth = found.iter().filter(|(operation, _)| *operation == call.operation).count() + 1;
                 found.push((call.operation, u32::try_from(nth)?));
             }
@@ -171,9 +171,8 @@ async fn killed_anywhere_it_is_finished_by_a_recheck_or_the_event_again_and_goes
                     &lab.account,
                     &cordon::domain::FindingId::parse(event["detail"]["id"].as_str().unwrap())?,
                 );
-                // Every other cell by the event again; a recheck can only come where the messages had left.
-                let sent = operation != "UpdateItem" && operation != "PutItem" && operation != "SendMessageBatch";
-                if sent && n % 2 == 0 {
+                // Every other cell by the event again; a recheck can only come where the messages had left and the plan is there.
+                if by_recheck(&lab).await? && n % 2 == 0 {
                     lab.recheck(id.as_str()).await.with_context(|| cell.clone())?;
                 } else {
                     let report = lab.deliver(&event).await.with_context(|| cell.clone())?;
@@ -294,5 +293,82 @@ async fn commands_say_what_is_wrong_and_how_far_they_came() -> Result<()> {
     let output = lab.cordon(&["incidents"]).await?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(1) && text.contains("dynamodb:Scan"), "{text}");
+    Ok(())
+}
+
+/// Whether rechecks are under way, and find a journal.
+async fn by_recheck(lab: &Lab) -> Result<bool> {
+    let Durable { queue, table } = lab.durable.clone().context("durable")?;
+    let names = json!({"QueueUrl": queue, "AttributeNames": ["All"]});
+    let attributes = lab.call("sqs", "get_queue_attributes", names).await?;
+    let items = lab.call("dynamodb", "scan", json!({"TableName": table})).await?;
+    let journalled = items["Items"].as_array().unwrap().iter().any(|item| item.get("containment").is_some());
+    Ok(journalled && attributes["Attributes"]["ApproximateNumberOfMessagesDelayed"] == "3")
+}
+
+#[tokio::test]
+async fn a_target_that_two_incidents_hold_is_released_by_the_last() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let before = lab.dump().await?;
+    let first = lab.deliver(&lab.event("instance-c2-network")?).await?;
+    let event = lab.event("instance-mining")?;
+    let second = lab.deliver(&event).await?;
+    assert_eq!(kind(&second), "Joined", "{second:#}");
+    let id = cordon::domain::FindingId::parse(event["detail"]["id"].as_str().unwrap())?;
+    let id = cordon::domain::IncidentId::of(&lab.account, &id);
+    let output = lab.cordon(&["release", incident(&first)]).await?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.code() == Some(3) && text.contains(id.as_str()), "{text}");
+    assert_ne!(undeclared(&before, &lab.dump().await?), Vec::<String>::new(), "it is still held");
+    let output = lab.cordon(&["release", id.as_str()]).await?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(undeclared(&before, &lab.dump().await?), Vec::<String>::new());
+    Ok(())
+}
+
+/// A worker stands still at each of its writes, for as long as the SDK waits for an answer; meanwhile the instance gets one
+/// more interface and another finding names it.
+#[tokio::test]
+async fn a_late_finding_during_a_live_lease_is_not_lost_wherever_it_comes() -> Result<()> {
+    let mut joined = 0;
+    for (operation, nth) in [
+        ("UpdateItem", 2),
+        ("SendMessageBatch", 1),
+        ("ModifyNetworkInterfaceAttribute", 1),
+        ("PutRolePolicy", 1),
+        ("Publish", 1),
+        ("UpdateItem", 4),
+        ("UpdateItem", 5),
+    ] {
+        for when in [When::Before, When::After] {
+            let lab = Lab::durable().await?;
+            let other = lab.another("contain", None).await?;
+            let (first, second) = (lab.event("instance-c2-network")?, lab.event("instance-mining")?);
+            let stands = lab
+                .proxy
+                .stop_at(Match { operation: operation.to_owned(), resource: None, occurrence: Some(nth) }, when);
+            let late = async {
+                stands.await.context("it never came there")?;
+                let interface = json!({"SubnetId": lab.id("/subnet"), "Groups": [lab.id("/web_group")]});
+                let interface = lab.call("ec2", "create_network_interface", interface).await?;
+                let interface = interface["NetworkInterface"]["NetworkInterfaceId"].as_str().unwrap().to_owned();
+                let attach = json!({"NetworkInterfaceId": interface, "InstanceId": lab.id("/victim/instance"), "DeviceIndex": 5});
+                lab.call("ec2", "attach_network_interface", attach).await?;
+                anyhow::Ok((other.invoke(&second).await?, interface))
+            };
+            let (answer, late) = futures::join!(lab.function.invoke(&first), late);
+            let cell = format!("{when:?} {operation} #{nth}");
+            let (late, interface) = late.with_context(|| cell.clone())?;
+            let (Answer::Response(report), Answer::Response(late)) = (answer?, late) else {
+                panic!("{cell}: an error")
+            };
+            assert!(["Contained", "Joined"].contains(&kind(&report)), "{cell}: {report:#}");
+            joined += usize::from(kind(&late) == "Joined");
+            let dump = lab.dump().await?;
+            let groups = |id: &str| dump["network_interfaces"][id]["groups"].clone();
+            assert_eq!(groups(&interface), groups(&lab.interfaces("victim")[0]), "{cell}: {report:#} {late:#}");
+        }
+    }
+    assert!(joined >= 8, "only {joined} met a live lease");
     Ok(())
 }

@@ -58,6 +58,7 @@ async fn promises(journal: &dyn Journal) -> Result<()> {
         opened_by: one.clone(),
         holders: BTreeSet::from([one.clone()]),
         steps: Vec::new(),
+        timeline: Vec::new(),
         released: Some(at(7)),
     };
     journal.write(&lease, &containment, at(4_000)).await?;
