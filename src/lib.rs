@@ -25,17 +25,20 @@
 //!    │ ingest      tolerant reading → Finding (+ gaps)              pure
 //!    │ triage      Finding → situation, tool or victim, target      pure
 //!    │ assess      + policy, time → severity, mode, reasons         pure      } decision
-//!    ▼ round 1     claim the target · survey · who are we           one concurrent round
+//!    ▼ round 1     claim the target · enter the incident · survey · who are we           one concurrent round
 //!    │ playbook    Facts → Plan | Declined                          pure
 //!    │ guard       protections, limits, mode → a verdict a step     pure
-//!    ▼             journal every `before`
-//!    ▼ round 2     the cut: all its steps at once                   ← contained here
-//!    ▼ round 3     what the cut did not wait for (an instance's session deny)
-//!    ▼ round 4     read back, until every step is seen or has failed
-//!    │ notify      Report → SNS; log; metric
+//!    ▼ round 2     journal every `before` · three rechecks to the queue   (none where the journal is in memory)
+//!    ▼ round 3     the cut: all its steps at once                   ← contained here
+//!    ▼ round 4     what the cut did not wait for (an instance's session deny)
+//!    ▼ round 5     read back, until every step is seen or has failed; journal
+//!    │ notify      Report → SNS; log; metric; then the lease is given back
+//!    ▼ recheck     +5 s, +15 s, +60 s by queue delay: survey again, finish what is half done, contain again what was undone
+//! operator: prepare · incidents · show · approve · release
 //! ```
 //!
-//! [`analyst`] is everything up to the verdicts and changes nothing; [`responder`] is the whole story.
+//! [`analyst`] is everything up to the verdicts and changes nothing; [`responder`] is the whole story; [`engine`] carries
+//! plans out and back; [`journal`] is what survives.
 //!
 //! ## Invariants
 //!
@@ -61,6 +64,15 @@
 //! - A delivery whose target is contained and where nothing is new ends as Joined; where the survey sees that somebody undid
 //!   a step, it is contained again and people are told, however often they were told before.
 //! - A user who was renamed is found by his unique id. One who was deleted and made again is a stranger: Declined.
+//! - A containment is one item of the table, lease and steps together: one conditional write keeps them true together, and a
+//!   claim reads what it claims. Its size is bounded by the policy's steps per plan.
+//! - A recheck is a delivery without the event: it surveys the target, plans again and holds the plan against the journal.
+//!   So finishing after a crash, containing drift again and acting on an approval are one path.
+//! - The cut waits up to 30 ms for reads that run beside the journal write, so that an instance's session deny is journalled
+//!   beside the cut and goes out one round after it. Where the event does not name the profile, it comes a round later.
+//! - What people are told is told before the lease is given back, so that two deliveries cannot both tell it.
+//! - The incident that opened a containment is the one that people know; others join it and hold it with it.
+//! - A target that was released is contained again only by evidence that is newer than the release.
 //! - Without a table the journal lives in memory, so the function refuses every mode but `observe` unless its endpoint is
 //!   this machine.
 //! - `actions` and `survey` are the vocabulary of plans: pure modules may name their data, and can call nothing of them,

@@ -10,8 +10,8 @@
 //! The user can do nothing at all, and whatever runs with his keys stops. A role of the same name is another principal and
 //! is not touched.
 //! # Undo
-//! The message prints the AWS CLI command that takes the deny away. Keys stay Inactive: one that leaked once is known, and
-//! a person makes it Active again in IAM if it must be. Nothing goes back by itself.
+//! `cordon release` takes the deny away, only where nobody changed it since. Keys stay Inactive, because one that leaked once
+//! is known; `--reactivate-keys` makes those Active again that were. Nothing goes back by itself.
 //! # Limits
 //! Roles that the user has assumed keep their sessions. Password and MFA devices are not changed. IAM takes seconds to
 //! spread the change; a renamed user is found by his unique id.

@@ -12,8 +12,9 @@
 //! The instance serves nobody any more; health checks fail, and an Auto Scaling group may replace it. Other instances with
 //! the same role keep it.
 //! # Undo
-//! The message prints, for each step, the AWS CLI command that puts back what was there: the groups of each interface, the
-//! policy, the tag. Nothing goes back by itself.
+//! `cordon release` puts back the groups of each interface, the policy and the tag, each only where nobody changed it since.
+//! The message prints the AWS CLI commands as well, for the day on which Cordon is broken. Nothing goes back by itself. The
+//! quarantine group of the VPC stays.
 //! # Limits
 //! Connections that were established before may go on: security groups do not cut tracked flows. DNS to the VPC resolver and
 //! the metadata service stay reachable. Credentials that were stolen work until IAM has spread the deny, which takes

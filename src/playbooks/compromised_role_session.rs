@@ -8,8 +8,8 @@
 //! # Blast radius
 //! Whatever works under that session name stops: one instance, one function, one person's session.
 //! # Undo
-//! The message prints the AWS CLI command that deletes the policy; what stood under its name before is named and put back
-//! by hand. Nothing goes back by itself.
+//! `cordon release` deletes the policy, or puts back what stood under its name, only where nobody changed it since. Nothing
+//! goes back by itself.
 //! # Limits
 //! Where the caller chooses the session name, he can assume the role again under another: the outcome is then
 //! PartiallyContained, and who may assume the role is for a person to decide. Service-linked roles and Identity Center's

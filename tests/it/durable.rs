@@ -2,7 +2,7 @@
 
 use crate::lab::{Durable, Lab, Setup, differences, kind};
 use anyhow::{Context, Result};
-use cordon_support::{Answer, Match, When};
+use cordon_support::{Answer, Fault, How, Lasting, Match, When};
 use serde_json::{Value, json};
 
 const SAMPLES: [&str; 3] = ["instance-c2-network", "key-used-from-outside", "role-session-exfiltrated"];
@@ -289,6 +289,30 @@ async fn commands_say_what_is_wrong_and_how_far_they_came() -> Result<()> {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
         assert!(text.contains(said), "{arguments:?}: {text}");
     }
+    // Of another schema, without permission, without credentials, not there at all.
+    let key = json!({"pk": {"S": format!("I#{}", incident(&second))}, "sk": {"S": "HEAD"}});
+    let newer = json!({"TableName": "cordon", "Key": key, "UpdateExpression": "SET #s = :two",
+        "ExpressionAttributeNames": {"#s": "schema"}, "ExpressionAttributeValues": {":two": {"N": "2"}}});
+    lab.call("dynamodb", "update_item", newer).await?;
+    let output = lab.cordon(&["show", incident(&second)]).await?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && text.contains("schema 2; this version knows 1"), "{text}");
+    let denied =
+        Fault { at: Match::operation("Scan"), when: When::Before, how: How::Denied, lasting: Lasting::Throughout };
+    lab.proxy.fail(denied);
+    let output = lab.cordon(&["incidents"]).await?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && text.contains("dynamodb:Scan was denied"), "{text}");
+    lab.proxy.heal();
+    let mut nobody = std::process::Command::new(env!("CARGO_BIN_EXE_cordon"));
+    nobody.args(["incidents", "--table", "cordon"]).env_clear().env("AWS_REGION", "us-east-1");
+    nobody
+        .env("AWS_ENDPOINT_URL", lab.proxy.endpoint())
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("HOME", "/nowhere");
+    let output = tokio::task::spawn_blocking(move || nobody.output()).await??;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && text.contains("credentials"), "{text}");
     lab.call("dynamodb", "delete_table", json!({"TableName": "cordon"})).await?;
     let output = lab.cordon(&["incidents"]).await?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
