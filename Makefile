@@ -6,6 +6,8 @@
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 VENV := $(TARGET)/venv
 LINT_VENV := $(TARGET)/lint-venv
+SAM_VENV := $(TARGET)/sam-venv
+SAM_LOCAL := $(TARGET)/sam-local
 PYTHON ?= python3
 SHARED ?= ../shared
 
@@ -21,7 +23,7 @@ export CORDON_PYTHON ?= $(VENV)/bin/python
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint-venv test lint demo check-data manual sam-validate clean-venv
+.PHONY: help venv lint-venv sam-venv docker test lint demo check-data manual sam-validate sam-build sam-local clean-venv
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +55,13 @@ venv: ## the Python environment of tests and demo (moto, boto3), made again when
 lint-venv:
 	$(call make-venv,$(LINT_VENV),tests/support/requirements-lint.txt)
 
+sam-venv:
+	$(call make-venv,$(SAM_VENV),tests/support/requirements-sam.txt)
+
+docker:
+	@command -v docker >/dev/null || { echo 'docker is not installed: `sam local` runs the function in a container. On Debian: apt-get install docker.io' >&2; exit 1; }
+	@why=$$(docker info --format '{{.ServerVersion}}' 2>&1) || { printf 'no Docker engine answers, and `sam local` runs the function in a container. Start one (dockerd), or let DOCKER_HOST name one of this machine. It said:\n%s\n' "$$why" >&2; exit 1; }
+
 test: venv ## all tests, against moto on this machine; the first build takes some minutes
 	cargo test $(LOCKED) --workspace $(FEATURES)
 	$(VENV)/bin/python -m unittest discover -s tests/support/aws
@@ -60,7 +69,7 @@ test: venv ## all tests, against moto on this machine; the first build takes som
 lint: lint-venv ## formatting, clippy and the SAM template
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets $(FEATURES) -- -D warnings
-	$(LINT_VENV)/bin/cfn-lint -- template.yaml
+	$(LINT_VENV)/bin/cfn-lint -- template.yaml deploy/operator.yaml
 
 demo: venv ## incidents from finding to mail, on this machine and without an AWS account
 	@echo 'building the function and the command line (the first time takes some minutes)'
@@ -75,9 +84,18 @@ manual: ## write docs/manual.md anew from the pages of playbooks and actions
 	UPDATE_MANUAL=1 cargo test $(LOCKED) $(FEATURES) --test it manual::
 
 sam-validate: ## check the template with sam itself, where it is installed
-	@sam=$$(command -v sam || command -v '$(VENV)/bin/sam' || command -v '$(LINT_VENV)/bin/sam') \
+	@sam=$$(command -v sam || command -v '$(VENV)/bin/sam' || command -v '$(LINT_VENV)/bin/sam' || command -v '$(SAM_VENV)/bin/sam') \
 		|| { echo 'sam is not installed: pip install aws-sam-cli' >&2; exit 1; }; \
 	"$$sam" validate --lint --region us-east-1 --template template.yaml
 
+sam-build: sam-venv ## build the function for Lambda with sam (the first time takes some ten minutes)
+	PATH="$(SAM_VENV)/bin:$$PATH" sam build ResponderFunction --beta-features --region us-east-1 --build-dir '$(SAM_LOCAL)/build'
+
+# The engine is asked for first, because all that follows takes long.
+sam-local: docker venv sam-build ## build with sam, and let `sam local invoke` contain two incidents against moto (needs Docker on Linux)
+	PATH="$(SAM_VENV)/bin:$$PATH" sam validate --lint --region us-east-1 --template template.yaml
+	$(VENV)/bin/python tests/support/sam_local.py --template '$(SAM_LOCAL)/build/template.yaml' --folder '$(SAM_LOCAL)' \
+		--python '$(VENV)/bin/python' --sam-python '$(SAM_VENV)/bin/python'
+
 clean-venv: ## remove the Python environments
-	rm -rf '$(VENV)' '$(LINT_VENV)'
+	rm -rf '$(VENV)' '$(LINT_VENV)' '$(SAM_VENV)'
