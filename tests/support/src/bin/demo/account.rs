@@ -1,5 +1,7 @@
 //! The account as boto3 dumps it: what of it is shown, and whether it is as a containment must leave it. Pure.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 const DENY_ALL: &str = "arn:aws:iam::aws:policy/AWSDenyAll";
@@ -92,8 +94,6 @@ pub fn contained(ids: &Value, before: &Value, after: &Value) -> Vec<Check> {
     let only_the_session = matches!(new.as_slice(), [(_, document)] if denied(document));
 
     let mut expected = vec![
-        format!("/security_groups/{group}"),
-        format!("/tags/{group}"),
         format!("/tags/{instance}/cordon:incident"),
         format!("/instances/{instance}/tags/cordon:incident"),
         format!("/instances/{instance}/groups"),
@@ -102,6 +102,7 @@ pub fn contained(ids: &Value, before: &Value, after: &Value) -> Vec<Check> {
     ];
     expected.extend(interfaces.iter().map(|id| format!("/network_interfaces/{id}/groups")));
     expected.extend(new.iter().map(|(name, _)| format!("/roles/{role}/inline/{name}")));
+    expected.extend(prepared(before, after).into_iter().flat_map(paths));
     let mut strange = differences(before, after);
     strange.retain(|difference| !expected.iter().any(|start| difference.starts_with(start)));
 
@@ -126,6 +127,54 @@ pub fn contained(ids: &Value, before: &Value, after: &Value) -> Vec<Check> {
         ),
         check("nothing else in the account is other than before".to_owned(), strange.is_empty(), strange.join("; ")),
     ]
+}
+
+/// Whether all is as before but for what stays by declaration: the groups that were made ahead.
+pub fn released(before: &Value, after: &Value) -> Check {
+    let stay = prepared(before, after);
+    let expected: Vec<String> = stay.iter().copied().flat_map(paths).collect();
+    let mut strange = differences(before, after);
+    strange.retain(|difference| !expected.iter().any(|start| difference.starts_with(start)));
+    let vpcs: BTreeSet<&str> = stay.iter().map(|group| text(&after["security_groups"][*group]["vpc"])).collect();
+    if vpcs.len() != stay.len() {
+        strange.push(format!("{} groups in {} VPCs", stay.len(), vpcs.len()));
+    }
+    let claim = format!(
+        "boto3 sees all as before, but for the {} groups without rules made ahead, one in each VPC",
+        stay.len()
+    );
+    Check { claim, verdict: if strange.is_empty() { Ok(()) } else { Err(strange.join("; ")) } }
+}
+
+/// The user's keys and what denies him everything, in one line.
+pub fn user(ids: &Value, dump: &Value) -> String {
+    let user = &dump["users"][text(&ids["user"]["id"])];
+    let keys = objects(&user["keys"]).map(|(key, status)| format!("{} {}", shown_key(key), text(status)));
+    let denied = if texts(&user["attached"]).any(|policy| policy == DENY_ALL) { "attached" } else { "not attached" };
+    let all: Vec<String> = keys.chain([format!("AWSDenyAll {denied}")]).collect();
+    format!("user {}: {}", text(&user["name"]), all.join(", "))
+}
+
+/// How many keys of the user are active.
+pub fn active_keys(ids: &Value, dump: &Value) -> usize {
+    objects(&dump["users"][text(&ids["user"]["id"])]["keys"]).filter(|(_, status)| *status == "Active").count()
+}
+
+/// New quarantine groups that let nothing pass.
+fn prepared<'a>(before: &Value, after: &'a Value) -> Vec<&'a str> {
+    objects(&after["security_groups"])
+        .filter(|(id, group)| {
+            before["security_groups"].get(id.as_str()).is_none()
+                && group["name"] == "cordon-quarantine"
+                && group["rules"] == json!([])
+        })
+        .map(|(id, _)| id.as_str())
+        .collect()
+}
+
+/// Where a new group shows in a dump.
+fn paths(group: &str) -> [String; 2] {
+    [format!("/security_groups/{group}:"), format!("/tags/{group}:")]
 }
 
 /// Every difference of two dumps as `pointer: before -> after`, sorted.
@@ -249,18 +298,43 @@ mod tests {
         let rule = json!([{"IsEgress": true}]);
         let everybody = json!({"Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]});
         for (pointer, value, expected) in [
-            ("/network_interfaces/eni-2/groups", json!(["sg-1", "sg-2"]), 0),
-            ("/security_groups/sg-2/rules", rule, 0),
-            ("/roles/AROA1/inline/deny", everybody, 1),
-            ("/users/AIDA1/keys/AKIA0002", json!("Active"), 2),
-            ("/users/AIDA1/attached", json!([]), 3),
-            ("/network_interfaces/eni-3/groups", json!(["sg-2"]), 4),
-            ("/roles/AROA1/inline/read", Value::Null, 4),
+            ("/network_interfaces/eni-2/groups", json!(["sg-1", "sg-2"]), &[0][..]),
+            ("/security_groups/sg-2/rules", rule, &[0, 4]),
+            ("/roles/AROA1/inline/deny", everybody, &[1]),
+            ("/users/AIDA1/keys/AKIA0002", json!("Active"), &[2]),
+            ("/users/AIDA1/attached", json!([]), &[3]),
+            ("/network_interfaces/eni-3/groups", json!(["sg-2"]), &[4]),
+            ("/roles/AROA1/inline/read", Value::Null, &[4]),
         ] {
             let mut after = after();
             *after.pointer_mut(pointer).unwrap() = value;
-            assert_eq!(wrong(&after), [expected], "{pointer}");
+            assert_eq!(wrong(&after), expected, "{pointer}");
         }
+    }
+
+    #[test]
+    fn after_a_release_only_a_group_without_rules_may_be_left() {
+        let mut left = before();
+        left["security_groups"]["sg-2"] = after()["security_groups"]["sg-2"].clone();
+        assert_eq!(released(&before(), &left).verdict, Ok(()));
+        assert!(released(&before(), &after()).verdict.is_err());
+        for (pointer, value) in [
+            ("/security_groups/sg-2/rules", json!([{"IsEgress": true}])),
+            ("/security_groups/sg-1/rules", json!([])),
+            ("/users/AIDA1/keys/AKIA0002", json!("Inactive")),
+        ] {
+            let mut left = left.clone();
+            *left.pointer_mut(pointer).unwrap() = value;
+            assert!(released(&before(), &left).verdict.is_err(), "{pointer}");
+        }
+        left["security_groups"]["sg-3"] = left["security_groups"]["sg-2"].clone();
+        assert!(released(&before(), &left).verdict.is_err(), "two in one VPC");
+    }
+
+    #[test]
+    fn a_user_is_said_in_one_line() {
+        assert_eq!(user(&ids(), &before()), "user : key …0001 Active, key …0002 Active, AWSDenyAll not attached");
+        assert_eq!((active_keys(&ids(), &before()), active_keys(&ids(), &after())), (2, 0));
     }
 
     #[test]

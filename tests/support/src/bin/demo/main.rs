@@ -4,8 +4,11 @@
 //! The exit code is 0 only if all that was shown is what was expected, so that the demo is a test too.
 
 mod account;
+mod acts;
+mod report;
 mod scenes;
 mod screen;
+mod shown;
 mod stage;
 mod story;
 
@@ -23,7 +26,7 @@ Shows what Cordon does, on this machine and without an AWS account.
 
 usage: demo [--responder PATH] [--keep-going]
 
-  --responder PATH  the function to run; the one beside this program unless given
+  --responder PATH  the function to run, with the command line `cordon` beside it; those beside this program unless given
   --keep-going      go on to the end when something is not as expected
   --help            this text
 
@@ -37,7 +40,7 @@ enum Asked {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let options = match read(std::env::args().skip(1)) {
+    let options = match read(std::env::args().skip(1)).and_then(built) {
         Ok(Asked::Show(options)) => options,
         Ok(Asked::Help) => {
             println!("{USAGE}");
@@ -96,11 +99,20 @@ fn read(mut arguments: impl Iterator<Item = String>) -> Result<Asked> {
         Some(given) => given,
         None => std::env::current_exe().context("find the function")?.with_file_name("responder"),
     };
-    if !responder.is_file() {
-        let build = "cargo build --features test-clock --bin responder";
-        bail!("there is no function at `{}`: build it with `{build}`", responder.display());
-    }
     Ok(Asked::Show(Options { responder, if_wrong }))
+}
+
+/// Refuses what has not been built.
+fn built(asked: Asked) -> Result<Asked> {
+    if let Asked::Show(Options { responder, .. }) = &asked {
+        for program in [responder.clone(), responder.with_file_name("cordon")] {
+            if !program.is_file() {
+                let build = "cargo build --features test-clock --bin responder --bin cordon";
+                bail!("there is no program `{}`: build it with `{build}`", program.display());
+            }
+        }
+    }
+    Ok(asked)
 }
 
 #[cfg(test)]
@@ -119,7 +131,7 @@ mod tests {
         let Ok(Asked::Show(options)) = asked(&["--responder", here, "--keep-going"]) else { panic!("refused") };
         assert_eq!((options.responder, options.if_wrong), (PathBuf::from(here), IfWrong::KeepGoing));
         for wrong in [&["--responder"][..], &["--responder", "/nowhere"], &["--fast"]] {
-            assert!(asked(wrong).is_err(), "{wrong:?}");
+            assert!(asked(wrong).and_then(built).is_err(), "{wrong:?}");
         }
     }
 }

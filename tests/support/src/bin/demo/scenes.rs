@@ -1,6 +1,7 @@
 //! The events of the demo, and what must come of each.
 
-use crate::stage::{Figures, Group, Report, Whom};
+use crate::report::{Figures, Report};
+use crate::stage::Whom;
 
 /// One event, and what must come of it.
 pub struct Scene {
@@ -32,8 +33,8 @@ pub enum Changes {
 pub enum Cut {
     No,
     InRound(usize),
-    /// The group of the VPC has to be made first.
-    AfterTheGroup,
+    /// After what others left was looked at, or the whole plan made anew; nobody promises a round.
+    Some,
 }
 
 pub const DRY_RUN: Scene = Scene {
@@ -46,34 +47,27 @@ pub const DRY_RUN: Scene = Scene {
     cut: Cut::No,
 };
 
-pub const ALL: [Scene; 8] = [
-    Scene {
-        says: "Somebody lets GuardDuty generate sample findings.",
-        sample: "sample-finding",
-        event: Event::Fresh(Whom::Victim),
-        outcome: "Ignored",
-        because: "sample",
-        changes: Changes::No,
-        cut: Cut::No,
-    },
-    Scene {
-        says: "The instance is attacked; that is no reason to take it off the network.",
-        sample: "brute-force-inbound",
-        event: Event::Fresh(Whom::Victim),
-        outcome: "Observed",
-        because: "attacked-only",
-        changes: Changes::No,
-        cut: Cut::No,
-    },
-    Scene {
-        says: "The event of the dry run, now in earnest.",
-        sample: "instance-c2-network",
-        event: Event::DryRun,
-        outcome: "Contained",
-        because: "family-means-compromised",
-        changes: Changes::Some,
-        cut: Cut::AfterTheGroup,
-    },
+pub const ATTACKED: Scene = Scene {
+    says: "The instance is attacked; that is no reason to take it off the network.",
+    sample: "brute-force-inbound",
+    event: Event::Fresh(Whom::Victim),
+    outcome: "Observed",
+    because: "attacked-only",
+    changes: Changes::No,
+    cut: Cut::No,
+};
+
+pub const INSTANCE: Scene = Scene {
+    says: "The event of the dry run, now in earnest.",
+    sample: "instance-c2-network",
+    event: Event::DryRun,
+    outcome: "Contained",
+    because: "family-means-compromised",
+    changes: Changes::Some,
+    cut: Cut::InRound(3),
+};
+
+pub const NOTHING_NEW: [Scene; 2] = [
     Scene {
         says: "EventBridge delivers at least once: the same event again.",
         sample: "instance-c2-network",
@@ -84,51 +78,56 @@ pub const ALL: [Scene; 8] = [
         cut: Cut::No,
     },
     Scene {
-        says: "An access key of a user copies data from a network where it was never seen.",
-        sample: "key-used-from-outside",
+        says: "Another finding about this instance. It is contained already, and now for two reasons.",
+        sample: "instance-mining",
         event: Event::Fresh(Whom::Victim),
-        outcome: "Contained",
-        because: "credentials-misused",
-        changes: Changes::Some,
-        cut: Cut::InRound(2),
-    },
-    Scene {
-        says: "Credentials of the contained instance turn up outside AWS. They are denied already.",
-        sample: "role-session-exfiltrated",
-        event: Event::Fresh(Whom::Victim),
-        outcome: "Contained",
-        because: "credentials-misused",
-        changes: Changes::No,
-        cut: Cut::No,
-    },
-    Scene {
-        says: "A second instance resolves a bad name, which any stranger can make it do: a person decides.",
-        sample: "instance-c2-dns",
-        event: Event::Fresh(Whom::Second),
-        outcome: "AwaitingApproval",
-        because: "dns-evidence",
-        changes: Changes::No,
-        cut: Cut::No,
-    },
-    Scene {
-        says: "A finding of a type that this version does not know: told, never guessed at.",
-        sample: "unknown-type",
-        event: Event::Fresh(Whom::Victim),
-        outcome: "Observed",
-        because: "no-playbook",
+        outcome: "Joined",
+        because: "nothing-new",
         changes: Changes::No,
         cut: Cut::No,
     },
 ];
 
-pub const SECOND: Scene = Scene {
-    says: "The second instance, a bystander so far, now talks to such a server itself.",
-    sample: "instance-c2-network",
+/// What comes of the recheck, after the function was killed.
+pub const KILLED: Scene = Scene {
+    says: "An access key of a user copies data from a network where it was never seen. In the middle of it the function dies.",
+    sample: "key-used-from-outside",
+    event: Event::Fresh(Whom::Victim),
+    outcome: "Contained",
+    because: "credentials-misused",
+    changes: Changes::Some,
+    cut: Cut::Some,
+};
+
+pub const DENIED_ALREADY: Scene = Scene {
+    says: "Credentials of the contained instance turn up outside AWS. They are denied already.",
+    sample: "role-session-exfiltrated",
+    event: Event::Fresh(Whom::Victim),
+    outcome: "Contained",
+    because: "credentials-misused",
+    changes: Changes::No,
+    cut: Cut::No,
+};
+
+pub const WAITS: Scene = Scene {
+    says: "A second instance resolves a bad name, which any stranger can make it do: a person decides.",
+    sample: "instance-c2-dns",
+    event: Event::Fresh(Whom::Second),
+    outcome: "AwaitingApproval",
+    because: "dns-evidence",
+    changes: Changes::No,
+    cut: Cut::No,
+};
+
+/// What comes of the recheck, after somebody approved.
+pub const APPROVED: Scene = Scene {
+    says: "The person has looked and approves; the plan that was shown is carried out, and no other.",
+    sample: "instance-c2-dns",
     event: Event::Fresh(Whom::Second),
     outcome: "Contained",
-    because: "family-means-compromised",
+    because: "dns-evidence",
     changes: Changes::Some,
-    cut: Cut::InRound(2),
+    cut: Cut::Some,
 };
 
 impl Scene {
@@ -148,16 +147,13 @@ impl Scene {
         if changes != self.changes {
             unexpected.push(format!("there were {} changes, not {}", figures.changes, self.changes.shown()));
         }
-        let (in_time, group) = match self.cut {
-            Cut::No => (figures.cut.is_none(), Group::NotMade),
-            Cut::InRound(round) => (figures.cut == Some(round), Group::NotMade),
-            Cut::AfterTheGroup => (figures.cut.is_some_and(|round| round > 2), Group::Made),
+        let in_time = match self.cut {
+            Cut::No => figures.cut.is_none(),
+            Cut::InRound(round) => figures.cut == Some(round),
+            Cut::Some => figures.cut.is_some(),
         };
         if !in_time {
             unexpected.push(format!("the round of the cut is {:?}, not {:?}", figures.cut, self.cut));
-        }
-        if figures.group != group {
-            unexpected.push(format!("the group of the VPC is {:?}, not {group:?}", figures.group));
         }
         unexpected
     }
@@ -175,7 +171,7 @@ impl Changes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stage::{Outcome, Reason};
+    use crate::report::{Outcome, Reason};
 
     fn report(kind: &str, code: &str) -> Report {
         let reason = Reason { code: code.to_owned(), text: String::new() };
@@ -193,18 +189,17 @@ mod tests {
 
     #[test]
     fn each_departure_from_a_scene_is_found() {
-        let right = Figures { calls: 9, changes: 3, mails: 1, rounds: 5, cut: Some(2), group: Group::NotMade };
-        let (kind, code) = (SECOND.outcome, SECOND.because);
-        assert_eq!(SECOND.unexpected(&report(kind, code), right), Vec::<String>::new());
+        let right = Figures { calls: 9, changes: 3, mails: 1, rounds: 5, cut: Some(3) };
+        let (kind, code) = (INSTANCE.outcome, INSTANCE.because);
+        assert_eq!(INSTANCE.unexpected(&report(kind, code), right), Vec::<String>::new());
         for (kind, code, figures) in [
             ("Observed", code, right),
             (kind, "sample", right),
             (kind, code, Figures { changes: 0, ..right }),
-            (kind, code, Figures { cut: Some(3), ..right }),
+            (kind, code, Figures { cut: Some(4), ..right }),
             (kind, code, Figures { cut: None, ..right }),
-            (kind, code, Figures { group: Group::Made, ..right }),
         ] {
-            assert_eq!(SECOND.unexpected(&report(kind, code), figures).len(), 1, "{kind} {code} {figures:?}");
+            assert_eq!(INSTANCE.unexpected(&report(kind, code), figures).len(), 1, "{kind} {code} {figures:?}");
         }
     }
 }

@@ -1,14 +1,27 @@
 //! All that the demo starts, and the one way to give the function an event. Nothing is shown here.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use cordon_support::{Answer, Function, FunctionOptions, Log, Moto, Proxy, REGION, World, next_account, samples};
-use serde::Deserialize;
-use serde_json::Value;
+use cordon_support::{
+    Answer, Function, FunctionOptions, Log, Match, Moto, Proxy, REGION, TestClock, When, World, clock, next_account,
+    samples,
+};
+use serde_json::{Value, json};
+
+use crate::report::{Figures, Report};
 
 /// The calls after which the attacker has nothing left, by the kind of target.
 const CUTS: [&str; 3] = ["ModifyNetworkInterfaceAttribute", "AttachUserPolicy", "UpdateAccessKey"];
+/// Where Cordon keeps what is its own: journal, rechecks, mails.
+const OWN: [&str; 3] = ["dynamodb", "sqs", "sns"];
+pub const TABLE: &str = "cordon";
+/// A lease lasts 4 s, and the first recheck comes after 5.
+const UNTIL_RECHECK: Duration = Duration::from_secs(5);
+/// In which the other calls of a round come, and the longest that they may take.
+const ROUND: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One account, with the function in front of it.
 pub struct Stage {
@@ -16,9 +29,11 @@ pub struct Stage {
     proxy: Proxy,
     world: World,
     moto: Moto,
+    clock: TestClock,
     responder: PathBuf,
     account: String,
     pub ids: Value,
+    rechecks: String,
     sequence: u64,
 }
 
@@ -30,87 +45,70 @@ pub enum Whom {
     Second,
 }
 
-/// What the function answered, as far as it is shown.
-#[derive(Debug, Deserialize)]
-pub struct Report {
-    pub incident: Option<String>,
-    pub outcome: Outcome,
-    pub finding_type: String,
-    pub title: String,
-    pub remote: Vec<String>,
-    pub decision: Vec<Reason>,
-    pub plan: Option<String>,
-    pub steps: Vec<Step>,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct Outcome {
-    pub kind: String,
-    pub reasons: Vec<Reason>,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct Reason {
-    pub code: String,
-    pub text: String,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct Step {
-    pub action: String,
-    pub target: String,
-    pub before: String,
-    pub after: String,
-    pub state: String,
-}
-
-/// What one event cost, as the proxy saw it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Figures {
-    pub calls: usize,
-    /// Calls that change something, beside mails.
-    pub changes: usize,
-    pub mails: usize,
-    pub rounds: usize,
-    /// The round of the last call that takes something from the attacker.
-    pub cut: Option<usize>,
-    pub group: Group,
-}
-
-/// Whether the quarantine group of the VPC had to be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
-    Made,
-    NotMade,
+/// How a command line ended.
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl Stage {
-    /// Builds the account and puts the proxy before moto. No function runs yet.
+    /// Builds the account, Cordon's own table and queue in it, and puts the proxy before moto. No function runs yet.
     pub async fn set(moto: Moto, responder: PathBuf) -> Result<Stage> {
         let world = World::start(moto.endpoint()).await?;
         let account = next_account();
         let ids = world.build(&account, 3).await?;
-        let proxy = Proxy::start(moto.endpoint()).await?;
-        Ok(Stage { function: None, proxy, world, moto, responder, account, ids, sequence: 0 })
+        let attribute = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
+        let key = |name: &str, kind: &str| json!({"AttributeName": name, "KeyType": kind});
+        let table = json!({"TableName": TABLE, "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [attribute("pk"), attribute("sk")],
+            "KeySchema": [key("pk", "HASH"), key("sk", "RANGE")]});
+        world.call(&account, "dynamodb", "create_table", table).await?;
+        let queue = world.call(&account, "sqs", "create_queue", json!({"QueueName": "cordon-rechecks"})).await?;
+        let rechecks = queue["QueueUrl"].as_str().context("the recheck queue has no URL")?.to_owned();
+        let (proxy, clock) = (Proxy::start(moto.endpoint()).await?, TestClock::new()?);
+        Ok(Stage { function: None, proxy, world, moto, clock, responder, account, ids, rechecks, sequence: 0 })
     }
 
-    /// Another process of the function; its memory is empty.
+    /// Another process of the function; it knows only what the table says.
     pub async fn start_function(&mut self, mode: &str) -> Result<()> {
         if let Some(former) = self.function.take() {
             former.kill().await;
         }
-        let env = [
-            ("AWS_ENDPOINT_URL", self.proxy.endpoint()),
-            ("AWS_REGION", REGION),
-            ("AWS_ACCESS_KEY_ID", self.id("/credentials/access_key_id")?),
-            ("AWS_SECRET_ACCESS_KEY", self.id("/credentials/secret_access_key")?),
-            ("CORDON_TOPIC_ARN", self.id("/topic")?),
-            ("CORDON_MODE", mode),
-        ];
-        let env = env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let mut env = self.environment()?;
+        let topic = self.id("/topic")?.to_owned();
+        env.extend([("CORDON_TOPIC_ARN".to_owned(), topic), ("CORDON_MODE".to_owned(), mode.to_owned())]);
         let options = FunctionOptions { binary: self.responder.clone(), env, log: Log::Capture };
         self.function = Some(Function::start(options).await?);
         Ok(())
+    }
+
+    /// The operator's command line on this deployment.
+    pub async fn cordon(&self, arguments: &[&str]) -> Result<(Ended, Figures)> {
+        let mut command = tokio::process::Command::new(self.responder.with_file_name("cordon"));
+        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).envs(self.environment()?);
+        self.proxy.clear();
+        let output = command.args(arguments).kill_on_drop(true).output().await.context("run `cordon`")?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let ended = Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
+        Ok((ended, self.figures()))
+    }
+
+    /// What the journal knows of an incident.
+    pub async fn record(&self, incident: &str) -> Result<Value> {
+        let (ended, _) = self.cordon(&["show", incident, "--json"]).await?;
+        serde_json::from_str(&ended.stdout).with_context(|| format!("cordon show {incident}: {}", ended.stderr))
+    }
+
+    /// The incidents that the journal knows, the oldest first.
+    pub async fn incidents(&self) -> Result<Vec<String>> {
+        let (ended, _) = self.cordon(&["incidents", "--json"]).await?;
+        let id = |line: &str| {
+            let record: Value =
+                serde_json::from_str(line).with_context(|| format!("cordon incidents: {}", ended.stderr))?;
+            record["id"].as_str().map(str::to_owned).context("an incident without id")
+        };
+        ended.stdout.lines().rev().map(id).collect()
     }
 
     /// A copy of `events/guardduty/SAMPLE.json` as if it had just been found here.
@@ -132,15 +130,60 @@ impl Stage {
 
     /// Gives the function the event and waits until it has answered.
     pub async fn deliver(&self, event: &Value) -> Result<(Report, Figures)> {
-        let function = self.function.as_ref().context("deliver an event: no function runs")?;
-        self.proxy.clear();
-        match function.invoke(event).await? {
-            Answer::Response(report) => {
-                let report = serde_json::from_value(report).context("read the report of the function")?;
-                Ok((report, self.figures()))
-            }
-            Answer::Error(error) => bail!("the function failed: {error}\n{}", function.logs().join("\n")),
+        let report = self.invoke(event).await?;
+        Ok((serde_json::from_value(report).context("read the report of the function")?, self.figures()))
+    }
+
+    /// What the recheck queue delivers after 5 s; what came of it is in the journal.
+    pub async fn recheck(&self, incident: &str) -> Result<(Report, Figures)> {
+        self.clock.advance(UNTIL_RECHECK)?;
+        let record = json!({"messageId": "m1", "eventSource": "aws:sqs", "body": incident});
+        let answer = self.invoke(&json!({"Records": [record]})).await?;
+        if answer != json!({"batchItemFailures": []}) {
+            bail!("the recheck goes back to the queue: {answer}");
         }
+        let figures = self.figures();
+        let report = self.record(incident).await?["incident"]["report"].take();
+        Ok((serde_json::from_value(report).context("read the report in the journal")?, figures))
+    }
+
+    /// Gives the function the event and kills it where its nth call of an operation is about to reach AWS. The calls that
+    /// went out beside that one do reach it.
+    pub async fn kill_before(&mut self, event: &Value, operation: &str, nth: u32) -> Result<Figures> {
+        let function = self.function.take().context("kill the function: none runs")?;
+        self.proxy.clear();
+        let at = Match { operation: operation.to_owned(), resource: None, occurrence: Some(nth) };
+        let reached = self.proxy.stop_at(at, When::Before);
+        let stopped = tokio::select! {
+            answer = function.invoke(event) => bail!("the function never came to its call {nth} of {operation}: {answer:?}"),
+            stopped = reached => stopped.context("stop the function")?.position(),
+        };
+        let others_answered = async {
+            loop {
+                tokio::time::sleep(ROUND).await;
+                if self.proxy.calls().iter().all(|call| call.status.is_some() || call.position() == stopped) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, others_answered).await.context("the calls beside the stopped one end")?;
+        function.kill().await;
+        self.proxy.heal();
+        Ok(self.figures())
+    }
+
+    /// Of the last delivery.
+    pub fn round_of(&self, operation: &str) -> Option<usize> {
+        self.proxy.round_of(|call| call.operation == operation)
+    }
+
+    /// How many rechecks lie in their queue, most of them for later.
+    pub async fn rechecks(&self) -> Result<usize> {
+        let names = json!({"QueueUrl": self.rechecks, "AttributeNames": ["All"]});
+        let all = self.world.call(&self.account, "sqs", "get_queue_attributes", names).await?;
+        let count = |name: &str| all["Attributes"][name].as_str().and_then(|count| count.parse::<usize>().ok());
+        let (delayed, due) = (count("ApproximateNumberOfMessagesDelayed"), count("ApproximateNumberOfMessages"));
+        delayed.zip(due).map(|(delayed, due)| delayed + due).context("count the messages of the recheck queue")
     }
 
     pub async fn dump(&self) -> Result<Value> {
@@ -164,17 +207,38 @@ impl Stage {
         drop((self.proxy, self.world, self.moto));
     }
 
+    async fn invoke(&self, event: &Value) -> Result<Value> {
+        let function = self.function.as_ref().context("deliver an event: no function runs")?;
+        self.proxy.clear();
+        match function.invoke(event).await? {
+            Answer::Response(response) => Ok(response),
+            Answer::Error(error) => bail!("the function failed: {error}\n{}", function.logs().join("\n")),
+        }
+    }
+
+    /// Function and command line get the same but for mode and topic.
+    fn environment(&self) -> Result<Vec<(String, String)>> {
+        let clock = self.clock.path().to_string_lossy();
+        let env = [
+            ("AWS_ENDPOINT_URL", self.proxy.endpoint()),
+            ("AWS_REGION", REGION),
+            ("AWS_ACCESS_KEY_ID", self.id("/credentials/access_key_id")?),
+            ("AWS_SECRET_ACCESS_KEY", self.id("/credentials/secret_access_key")?),
+            ("CORDON_TABLE", TABLE),
+            ("CORDON_RECHECK_QUEUE_URL", &self.rechecks),
+            (clock::VARIABLE, &clock),
+        ];
+        Ok(env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
     fn figures(&self) -> Figures {
         let (calls, mutations) = (self.proxy.calls(), self.proxy.mutations());
-        let mails = mutations.iter().filter(|call| call.operation == "Publish").count();
-        let made = mutations.iter().any(|call| call.operation == "CreateSecurityGroup");
         Figures {
             calls: calls.len(),
-            changes: mutations.len() - mails,
-            mails,
+            changes: mutations.iter().filter(|call| !OWN.contains(&call.service.as_str())).count(),
+            mails: mutations.iter().filter(|call| call.operation == "Publish").count(),
             rounds: self.proxy.rounds(),
             cut: self.proxy.round_of(|call| CUTS.contains(&call.operation.as_str())),
-            group: if made { Group::Made } else { Group::NotMade },
         }
     }
 }
