@@ -115,6 +115,7 @@ impl Responder {
                     opened?;
                     let report = report?;
                     self.tell_once(&report).await?;
+                    self.keep_joined(case, &report).await?;
                     Ok(report)
                 }
             }
@@ -138,7 +139,10 @@ impl Responder {
             Claim::Held { lease, containment, inbox } => (lease, containment, inbox),
             Claim::Joined => {
                 let why = "another delivery works on this target and takes this one in";
-                return Ok(case.report(Outcome::because(OutcomeKind::Joined, "worked-on", why)));
+                let report = case.report(Outcome::because(OutcomeKind::Joined, "worked-on", why));
+                opened?;
+                self.journal().keep_first(&case.incident, &report).await?;
+                return Ok(report);
             }
         };
         let worker = Worker { aws: &self.analyst.aws, journal: self.journal(), lease, clock: &self.clock, deadline };
@@ -159,14 +163,31 @@ impl Responder {
             };
             answer = Some(result);
             // The lease is given back whatever came of it: a repeat must not wait for it.
-            match self.journal().give_back(&worker.lease, &inbox).await? {
-                GivenBack::Yes => break,
-                GivenBack::NotYet { inbox: more } => inbox = more,
+            match self.journal().give_back(&worker.lease, &inbox).await {
+                // Whoever has the lease now has the inbox too: given back with a lost answer, or slept over after the last write.
+                Ok(GivenBack::Yes) | Err(JournalError::LeaseLost(_)) => break,
+                Ok(GivenBack::NotYet { inbox: more }) => inbox = more,
+                Err(error) => return Err(error.into()),
             }
             course.join(&inbox);
             surveyed = self.analyst.survey(case).await;
         }
-        answer.unwrap_or_else(|| Err(JournalError::LeaseLost(key).into()))
+        let report = answer.unwrap_or_else(|| Err(JournalError::LeaseLost(key).into()))?;
+        self.keep_joined(case, &report).await?;
+        Ok(report)
+    }
+
+    /// Of an incident that goes on under another's name, or that nobody is told of, there is something to show too.
+    async fn keep_joined(&self, case: &Treatment, report: &Report) -> Result<(), Retry> {
+        let known_by = report.incident.as_ref().unwrap_or(&case.incident);
+        if *known_by != case.incident {
+            let joined =
+                Outcome::because(OutcomeKind::Joined, "held", format!("the target is held by incident {known_by}"));
+            self.journal().keep_first(&case.incident, &case.report(joined)).await?;
+        } else if !Notification::is_due(report) {
+            self.journal().keep_first(&case.incident, report).await?;
+        }
+        Ok(())
     }
 
     /// One look at the target, under the lease: what came of it is told before the lease ends, so nobody tells it twice.
@@ -257,8 +278,13 @@ impl Responder {
             Err(outcome) => return Ok(case.report(outcome)),
         };
         undone.extend(course.take_in(&first, allowed(&plan, &verdicts))?);
+        worker.adopt(course).await?;
         let acts = journalled || !course.is_idle();
-        if acts && known_early.is_none() {
+        if acts && !journalled {
+            let (written, messages) = futures::join!(worker.write(course), self.send_rechecks(occasion, &incident));
+            written?;
+            sent = messages;
+        } else if acts && known_early.is_none() {
             worker.write(course).await?;
         }
         if acts {

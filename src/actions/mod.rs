@@ -36,6 +36,8 @@ pub trait Action: Data + Display {
     const RELEASE: Release;
     /// When release gets to it: what carries traffic first, what only explains last.
     const UNDO_ORDER: u8;
+    /// Whether targets other than the one that is contained may be held by the same thing; then the last to let go puts it back.
+    const SHARED: bool = false;
     type State: Data + Display + PartialEq;
 
     /// What is there now. NotFound means that the target, by its unique id, is gone.
@@ -188,6 +190,20 @@ macro_rules! actions { ($($Action:ident => $file:literal),* $(,)?) => {
 
         pub fn undo_order(&self) -> u8 {
             match self { $(Self::$Action(_) => <$Action as Action>::UNDO_ORDER),* }
+        }
+
+        pub fn is_shared(&self) -> bool {
+            match self { $(Self::$Action(_) => <$Action as Action>::SHARED),* }
+        }
+
+        /// The same change from what was there before the other one; `None` where they are different actions.
+        pub fn since(&self, other: &Self) -> Option<Self> {
+            match (self, other) {
+                $((Self::$Action(change), Self::$Action(other)) => {
+                    Some(Change { before: other.before.clone(), ..change.clone() }.into())
+                })*
+                _ => None,
+            }
         }
 
         pub fn release(&self) -> Release {

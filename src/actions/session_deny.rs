@@ -49,6 +49,8 @@ impl Action for SessionDeny {
         &["iam:DeleteRolePolicy", "iam:GetRole", "iam:GetRolePolicy", "iam:PutRolePolicy"];
     const RELEASE: Release = Release::Restores;
     const UNDO_ORDER: u8 = 1;
+    /// An instance's containment denies the session that may be contained for itself.
+    const SHARED: bool = true;
     type State = PolicyState;
 
     fn command(&self, to: &PolicyState) -> Option<String> {

@@ -4,7 +4,7 @@ use super::deployment::{Deployment, Place};
 use crate::{
     analyst::shown,
     aws::classify,
-    domain::{IncidentId, Outcome, OutcomeKind, Region, Report, StepReport, VpcId},
+    domain::{IncidentId, OutcomeKind, Region, StepReport, VpcId},
     engine::{Asked, release},
     journal::{Containment, IncidentRecord},
 };
@@ -170,16 +170,11 @@ impl Release {
         let asked = if self.reactivate_keys { Asked::Yes } else { Asked::No };
         let Deployment { aws, journal, clock, .. } = &deployment;
         let released = release(aws, &**journal, clock, &record.id, asked).await?;
-        let steps: Vec<StepReport> =
-            released.course.steps().map(|(change, task)| shown(task.stage, change, &task.state.to_string())).collect();
-        let before = record.report.or_else(|| record.treatment.map(|case| case.report));
-        let before = before.unwrap_or_else(|| Report::without_finding(Outcome::new(OutcomeKind::Observed, Vec::new())));
-        let report = Report { outcome: released.outcome, steps, ..before };
-        journal.conclude(&record.id, &report, record.told.as_deref()).await?;
+        let report = released.conclude(&**journal, record).await?;
         if self.json {
             println!("{}", serde_json::to_string(&report)?);
         } else {
-            println!("{} {}", report.outcome.kind, record.id);
+            println!("{} {}", report.outcome.kind, released.incident);
             for step in &report.steps {
                 println!("  [{}] {} {}: {}", step.state, step.action, step.target, step.before);
             }

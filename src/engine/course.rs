@@ -15,6 +15,7 @@ pub struct Course {
     target: Target,
     opened_by: IncidentId,
     holders: BTreeSet<IncidentId>,
+    past: BTreeSet<IncidentId>,
     /// Somebody holds it now who is not in the journal yet.
     has_new_holder: bool,
     timeline: Vec<Entry>,
@@ -25,9 +26,9 @@ pub struct Course {
 impl Course {
     /// What the journal holds, to look at or to release.
     pub fn resume(known: Containment) -> Self {
-        let Containment { target, opened_by, holders, steps, timeline, released } = known;
+        let Containment { target, opened_by, holders, past, steps, timeline, released } = known;
         let work = steps.into_iter().map(loaded).collect();
-        Self { target, opened_by, holders, has_new_holder: false, timeline, released, work }
+        Self { target, opened_by, holders, past, has_new_holder: false, timeline, released, work }
     }
 
     /// Goes on with what the journal holds, or opens a containment.
@@ -39,6 +40,7 @@ impl Course {
                 target: target.clone(),
                 opened_by: incident.clone(),
                 holders: BTreeSet::new(),
+                past: BTreeSet::new(),
                 has_new_holder: false,
                 timeline: Vec::new(),
                 released: None,
@@ -76,10 +78,20 @@ impl Course {
     /// Lets go of one incident. Returns who else holds it.
     pub fn let_go(&mut self, incident: &IncidentId, now: Timestamp) -> &BTreeSet<IncidentId> {
         self.holders.remove(incident);
+        self.past.insert(incident.clone());
         if self.holders.is_empty() {
             self.released = Some(now);
         }
         &self.holders
+    }
+
+    /// The incidents that held it and were released.
+    pub fn past(&self) -> &BTreeSet<IncidentId> {
+        &self.past
+    }
+
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// The incident that people know it by.
@@ -134,11 +146,25 @@ impl Course {
         Ok(undone)
     }
 
-    /// Sets every step on its way back, by what was just seen of it. What could not be read stays as it is.
-    pub fn release(&mut self, sights: Vec<Sight>, asked: Asked) -> Result<(), Illegal> {
-        for ((change, task), sight) in self.work.iter_mut().zip(sights) {
+    /// What was so already because another containment had made it so is held by this one too, from what was there before.
+    pub(super) fn adopt(&mut self, n: usize, other: &AnyChange) {
+        if let Some((change, task)) = self.work.get_mut(n)
+            && let Some(since) = change.since(other)
+        {
+            *task = Task::loaded(task.stage, State::Intended, since.release());
+            *change = since;
+        }
+    }
+
+    /// Sets every step on its way back, by what was just seen of it. What could not be read stays as it is; what `others`
+    /// hold too is left to them.
+    pub fn release(&mut self, sights: Vec<Sight>, others: Vec<Option<String>>, asked: Asked) -> Result<(), Illegal> {
+        for (((change, task), sight), held) in self.work.iter_mut().zip(sights).zip(others) {
             task.stage = change.undo_order();
             match sight {
+                Sight::Seen(_) if held.is_some() => {
+                    task.take(&TaskEvent::LeftToOthers { why: held.unwrap_or_default() })?;
+                }
                 Sight::Seen(seen) => task.take(&TaskEvent::Release { seen, asked })?,
                 Sight::Gone => task.take(&TaskEvent::Gone)?,
                 Sight::Unreadable { .. } => {}
@@ -174,6 +200,7 @@ impl Course {
             target: self.target.clone(),
             opened_by: self.opened_by.clone(),
             holders: self.holders.clone(),
+            past: self.past.clone(),
             steps: self.work.iter().map(step).collect(),
             timeline: self.timeline.clone(),
             released: self.released,

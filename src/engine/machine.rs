@@ -81,6 +81,8 @@ pub enum TaskEvent {
     Contain,
     /// An operator's own change put it back.
     ByHand,
+    /// Another target holds the same thing: it is left to whoever lets go last.
+    LeftToOthers { why: String },
     /// An operator releases. What is there now was read just before. `asked` names what stays otherwise.
     Release { seen: Seen, asked: Asked },
 }
@@ -197,7 +199,19 @@ pub fn transition(state: &State, event: &TaskEvent, release: Release) -> Result<
             E::ByHand,
         ) => return illegal(),
 
-        (S::Already | S::Undone | S::ReleasedByHand { .. } | S::Gone, E::Release { .. }) => state.clone(),
+        (S::Already | S::Undone | S::ReleasedByHand { .. } | S::Gone, E::Release { .. } | E::LeftToOthers { .. }) => {
+            state.clone()
+        }
+        (
+            S::Intended
+            | S::Done
+            | S::Failed { .. }
+            | S::Drifted { .. }
+            | S::Undoing
+            | S::UndoFailed { .. }
+            | S::Kept { .. },
+            E::LeftToOthers { why },
+        ) => S::Kept { why: why.clone() },
         (
             S::Intended
             | S::Done
@@ -257,6 +271,7 @@ mod tests {
     fn events() -> Vec<TaskEvent> {
         let mut events =
             vec![TaskEvent::Gone, TaskEvent::Refused { why: "no".into() }, TaskEvent::Contain, TaskEvent::ByHand];
+        events.push(TaskEvent::LeftToOthers { why: "held".into() });
         for (before, after) in SIGHTS {
             events.push(TaskEvent::Seen(seen(before, after)));
             for asked in [Asked::No, Asked::Yes] {
@@ -306,6 +321,10 @@ mod tests {
                         (TaskEvent::Contain, Ok(to)) => {
                             assert!(matches!(to, State::Intended | State::Done | State::Already), "{cell}")
                         }
+                        // What is left to others is over for this containment.
+                        (TaskEvent::LeftToOthers { .. }, result) => {
+                            assert!(result.as_ref().is_ok_and(State::is_over), "{cell}")
+                        }
                         (TaskEvent::ByHand, Ok(to)) => assert!(
                             matches!((&state, to), (State::Drifted { .. }, State::ReleasedByHand { .. })),
                             "{cell}"
@@ -315,6 +334,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(cells, 11 * 16 * 3);
+        assert_eq!(cells, 11 * 17 * 3);
     }
 }

@@ -4,6 +4,7 @@ mod course;
 mod machine;
 mod release;
 mod run;
+mod shared;
 mod task;
 
 pub use course::Course;

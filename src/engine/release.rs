@@ -1,11 +1,12 @@
 //! Putting back what an incident changed: each thing only where it is still what was set, in the order that the actions declare.
 
-use super::{Asked, Course, EngineError, Illegal, Worker};
+use super::{Asked, Course, EngineError, Illegal, State, Worker};
 use crate::{
+    analyst::shown,
     aws::{Aws, AwsError},
     clock::Clock,
-    domain::{AccountId, IncidentId, Outcome, OutcomeKind, Reason, Timestamp},
-    journal::{Claim, GivenBack, Journal, JournalError},
+    domain::{AccountId, IncidentId, Outcome, OutcomeKind, Reason, Report, Timestamp},
+    journal::{Claim, GivenBack, IncidentRecord, Journal, JournalError},
 };
 use std::collections::BTreeSet;
 
@@ -36,8 +37,36 @@ pub enum ReleaseError {
 /// What came of a release.
 #[derive(Debug)]
 pub struct Release {
+    pub incident: IncidentId,
     pub outcome: Outcome,
     pub course: Course,
+}
+
+impl Release {
+    /// Keeps it with the incident, and with those that had let go before: what they left to others has gone back now too.
+    ///
+    /// # Errors
+    /// It is done, and could not be kept.
+    pub async fn conclude(&self, journal: &dyn Journal, record: IncidentRecord) -> Result<Report, JournalError> {
+        let report = self.report(&record);
+        journal.conclude(&record.id, &report, record.told.as_deref()).await?;
+        if self.course.holders().is_empty() {
+            for id in self.course.past().iter().filter(|id| **id != record.id) {
+                let Some(record) = journal.incident(id).await? else { continue };
+                journal.conclude(id, &self.report(&record), record.told.as_deref()).await?;
+            }
+        }
+        Ok(report)
+    }
+
+    fn report(&self, record: &IncidentRecord) -> Report {
+        let none = || Report::without_finding(self.outcome.clone());
+        let before = record.report.clone().or_else(|| record.treatment.as_ref().map(|case| case.report.clone()));
+        let is_held = !self.course.holders().is_empty();
+        let state = |state: &State| if is_held { "still in place".to_owned() } else { state.to_string() };
+        let steps = self.course.steps().map(|(change, task)| shown(task.stage, change, &state(&task.state)));
+        Report { outcome: self.outcome.clone(), steps: steps.collect(), ..before.unwrap_or_else(none) }
+    }
 }
 
 /// Releases the target of one incident. Where others hold it too, only lets go of it.
@@ -92,18 +121,20 @@ async fn undo(
     if !others.is_empty() {
         worker.write(&course).await?;
         let why = format!("the target is still held by {}", names(&others));
-        return Ok(Release { outcome: Outcome::because(OutcomeKind::PartiallyReleased, "still-held", why), course });
+        let outcome = Outcome::because(OutcomeKind::PartiallyReleased, "still-held", why);
+        return Ok(Release { incident: incident.clone(), outcome, course });
     }
-    let sights = worker.look(&course).await;
-    course.release(sights, asked)?;
+    let (sights, others) = futures::join!(worker.look(&course), worker.others(&course));
+    course.release(sights, others?, asked)?;
     worker.write(&course).await?;
     worker.finish(&mut course).await?;
+    worker.leave(&course).await?;
     let left = course.steps().filter(|(_, task)| !task.state.is_over());
     let reasons: Vec<Reason> = left
         .map(|(change, task)| Reason::new("not-undone", format!("{}: {}", change.shown().key(), task.state)))
         .collect();
     let kind = if reasons.is_empty() { OutcomeKind::Released } else { OutcomeKind::PartiallyReleased };
-    Ok(Release { outcome: Outcome::new(kind, reasons), course })
+    Ok(Release { incident: incident.clone(), outcome: Outcome::new(kind, reasons), course })
 }
 
 fn names(holders: &BTreeSet<IncidentId>) -> String {

@@ -1,8 +1,8 @@
 //! The loop: ask the machine, do it all at once, journal what was learnt.
 
-use super::{Answer, Course, Illegal, Next, Sight, next};
+use super::{Answer, Course, Illegal, Next, Sight, State, next, shared};
 use crate::{
-    actions::Seen,
+    actions::{AnyChange, Seen},
     aws::{Aws, AwsError},
     clock::Clock,
     domain::Timestamp,
@@ -45,7 +45,49 @@ impl Worker<'_> {
 
     /// The same of a course as it was.
     pub async fn write_down(&self, containment: &Containment) -> Result<(), EngineError> {
-        Ok(self.journal.write(&self.lease, containment, self.now()).await?)
+        let (written, shared) = futures::join!(
+            self.journal.write(&self.lease, containment, self.now()),
+            shared::enter(self.journal, &self.lease.target, containment)
+        );
+        written?;
+        Ok(shared?)
+    }
+
+    /// Takes over what was so already because the containment of another target had made it so.
+    pub async fn adopt(&self, course: &mut Course) -> Result<(), EngineError> {
+        let already =
+            (0..).zip(course.steps()).filter(|(_, (change, task))| change.is_shared() && task.state == State::Already);
+        let already: Vec<(usize, AnyChange)> = already.map(|(n, (change, _))| (n, change.clone())).collect();
+        for (n, change) in already {
+            if let Some(other) = shared::elsewhere(self.journal, &self.lease.target, &change).await? {
+                course.note(self.now(), format!("{}: is held for {} too", change.shown().key(), other.target));
+                course.adopt(n, &other.change);
+            }
+        }
+        Ok(())
+    }
+
+    /// Of each step, by whom else its thing is held.
+    pub async fn others(&self, course: &Course) -> Result<Vec<Option<String>>, EngineError> {
+        let one = async |change: &AnyChange| match change.is_shared() {
+            true => shared::elsewhere(self.journal, &self.lease.target, change).await,
+            false => Ok(None),
+        };
+        let held = join_all(course.steps().map(|(change, _)| one(change))).await;
+        let why = |other: shared::Elsewhere| {
+            format!("it is held for {} too, and goes back when that is released", other.target)
+        };
+        held.into_iter().map(|other| Ok(other?.map(why))).collect()
+    }
+
+    /// Forgets what is no longer held.
+    pub async fn leave(&self, course: &Course) -> Result<(), EngineError> {
+        for (change, task) in course.steps() {
+            if change.is_shared() && task.state.is_over() {
+                self.journal.unshare(&change.shown().key(), &self.lease.target).await?;
+            }
+        }
+        Ok(())
     }
 
     fn now(&self) -> Timestamp {

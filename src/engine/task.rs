@@ -71,7 +71,7 @@ impl Task {
 
     pub fn take(&mut self, event: &TaskEvent) -> Result<(), Illegal> {
         self.state = transition(&self.state, event, self.release)?;
-        if matches!(event, TaskEvent::Contain | TaskEvent::Release { .. }) {
+        if matches!(event, TaskEvent::Contain | TaskEvent::Release { .. } | TaskEvent::LeftToOthers { .. }) {
             self.owed = if self.is_moving() { Owed::Apply } else { Owed::Nothing };
         }
         Ok(())

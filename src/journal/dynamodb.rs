@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `T#account#region\|global#kind#uid` | `HEAD` | lease, inbox and the whole containment, so that one write keeps them true together |
 //! | `I#incident` | `HEAD` | the incident, its last report, what was told, approvals |
+//! | `S#thing` | `HEAD` | the targets that may hold a thing that several may hold; their own items say whether they do |
 //! | `REG#account#region` | `GROUP#vpc` | our own quarantine groups |
 //!
 //! Every item has `schema`. Writes are conditional on the fence; each is the same when repeated, so the SDK may repeat it.
@@ -20,7 +21,7 @@ use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::{AttributeValue as V, ReturnValue};
 use futures::{FutureExt, future::BoxFuture};
 use serde::{Serialize, de::DeserializeOwned};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// Of the items' form; a table with another is refused.
 const SCHEMA: &str = "1";
@@ -90,6 +91,21 @@ impl DynamoJournal {
             Err(AwsError::Conflict { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Adds a target to a thing's set, or takes it away.
+    async fn mark(&self, update: &str, thing: &str, target: &str) -> Result<(), JournalError> {
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(format!("S#{thing}"), "HEAD")))
+            .update_expression(update)
+            .expression_attribute_names("#schema", "schema")
+            .expression_attribute_values(":target", V::Ss(vec![target.to_owned()]))
+            .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()));
+        call.send().await.map_err(classify("dynamodb:UpdateItem"))?;
+        Ok(())
     }
 
     /// Sets attributes of an incident that is there.
@@ -215,6 +231,22 @@ impl Journal for DynamoJournal {
         .boxed()
     }
 
+    fn share<'a>(&'a self, thing: &'a str, target: &'a str) -> BoxFuture<'a, Result<(), JournalError>> {
+        self.mark("ADD targets :target SET #schema = :schema", thing, target).boxed()
+    }
+
+    fn unshare<'a>(&'a self, thing: &'a str, target: &'a str) -> BoxFuture<'a, Result<(), JournalError>> {
+        self.mark("DELETE targets :target SET #schema = :schema", thing, target).boxed()
+    }
+
+    fn sharers<'a>(&'a self, thing: &'a str) -> BoxFuture<'a, Result<BTreeSet<String>, JournalError>> {
+        async move {
+            let item = self.get(format!("S#{thing}")).await?.unwrap_or_default();
+            Ok(item.get("targets").and_then(|set| set.as_ss().ok()).cloned().unwrap_or_default().into_iter().collect())
+        }
+        .boxed()
+    }
+
     fn open<'a>(
         &'a self,
         id: &'a IncidentId,
@@ -256,6 +288,25 @@ impl Journal for DynamoJournal {
                 found.push(record(&checked(item)?)?);
             }
             Ok(found)
+        }
+        .boxed()
+    }
+
+    fn keep_first<'a>(&'a self, id: &'a IncidentId, report: &'a Report) -> BoxFuture<'a, Result<(), JournalError>> {
+        async move {
+            let call = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .set_key(Some(key(format!("I#{id}"), "HEAD")))
+                .update_expression("SET report = if_not_exists(report, :report)")
+                .condition_expression("attribute_exists(pk)")
+                .expression_attribute_values(":report", text(report)?);
+            match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
+                Ok(_) => Ok(()),
+                Err(AwsError::Conflict { .. }) => Err(JournalError::NoIncident(id.clone())),
+                Err(error) => Err(error.into()),
+            }
         }
         .boxed()
     }

@@ -10,7 +10,7 @@ use crate::{
 };
 use futures::{FutureExt, future::BoxFuture};
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     future::ready,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -23,6 +23,7 @@ struct Content {
     targets: HashMap<String, Head>,
     incidents: HashMap<IncidentId, IncidentRecord>,
     groups: HashMap<(AccountId, Region), HashMap<VpcId, GroupId>>,
+    sharers: HashMap<String, BTreeSet<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -102,6 +103,20 @@ impl Journal for MemoryJournal {
         ready(result).boxed()
     }
 
+    fn share<'a>(&'a self, thing: &'a str, target: &'a str) -> BoxFuture<'a, Result<(), JournalError>> {
+        self.content().sharers.entry(thing.to_owned()).or_default().insert(target.to_owned());
+        ready(Ok(())).boxed()
+    }
+
+    fn unshare<'a>(&'a self, thing: &'a str, target: &'a str) -> BoxFuture<'a, Result<(), JournalError>> {
+        self.content().sharers.entry(thing.to_owned()).or_default().remove(target);
+        ready(Ok(())).boxed()
+    }
+
+    fn sharers<'a>(&'a self, thing: &'a str) -> BoxFuture<'a, Result<BTreeSet<String>, JournalError>> {
+        ready(Ok(self.content().sharers.get(thing).cloned().unwrap_or_default())).boxed()
+    }
+
     fn open<'a>(
         &'a self,
         id: &'a IncidentId,
@@ -126,6 +141,13 @@ impl Journal for MemoryJournal {
 
     fn incidents(&self) -> BoxFuture<'_, Result<Vec<IncidentRecord>, JournalError>> {
         ready(Ok(self.content().incidents.values().cloned().collect())).boxed()
+    }
+
+    fn keep_first<'a>(&'a self, id: &'a IncidentId, report: &'a Report) -> BoxFuture<'a, Result<(), JournalError>> {
+        let keep = |record: &mut IncidentRecord| {
+            record.report.get_or_insert_with(|| report.clone());
+        };
+        ready(self.change(id, keep)).boxed()
     }
 
     fn conclude<'a>(

@@ -31,6 +31,9 @@ pub struct Containment {
     pub opened_by: IncidentId,
     /// The incidents that hold it; the last one released releases it.
     pub holders: BTreeSet<IncidentId>,
+    /// The incidents that held it and were released.
+    #[serde(default)]
+    pub past: BTreeSet<IncidentId>,
     pub steps: Vec<Step>,
     /// What happened, oldest first; the last [`MOST_ENTRIES`].
     pub timeline: Vec<Entry>,
@@ -140,6 +143,13 @@ pub trait Journal: Registry {
     /// Ends the lease, only if the inbox is what was seen.
     fn give_back<'a>(&'a self, lease: &'a Lease, seen: &'a Inbox) -> BoxFuture<'a, Result<GivenBack, JournalError>>;
 
+    /// Remembers that the target may hold a thing that other targets may hold too. Whether it does, its containment says.
+    fn share<'a>(&'a self, thing: &'a str, target: &'a str) -> BoxFuture<'a, Result<(), JournalError>>;
+    /// Forgets that.
+    fn unshare<'a>(&'a self, thing: &'a str, target: &'a str) -> BoxFuture<'a, Result<(), JournalError>>;
+    /// The targets that may hold the thing.
+    fn sharers<'a>(&'a self, thing: &'a str) -> BoxFuture<'a, Result<BTreeSet<String>, JournalError>>;
+
     /// Enters the incident if it is new; a known one keeps what is known of it.
     fn open<'a>(
         &'a self,
@@ -150,6 +160,8 @@ pub trait Journal: Registry {
     fn incident<'a>(&'a self, id: &'a IncidentId) -> BoxFuture<'a, Result<Option<IncidentRecord>, JournalError>>;
     /// All of them, in no order.
     fn incidents(&self) -> BoxFuture<'_, Result<Vec<IncidentRecord>, JournalError>>;
+    /// Keeps the report of an incident that has none yet: nothing that people were told is replaced.
+    fn keep_first<'a>(&'a self, id: &'a IncidentId, report: &'a Report) -> BoxFuture<'a, Result<(), JournalError>>;
     /// Keeps the report, and the digest of what people were told.
     fn conclude<'a>(
         &'a self,

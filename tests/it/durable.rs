@@ -344,9 +344,51 @@ async fn a_target_that_two_incidents_hold_is_released_by_the_last() -> Result<()
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.code() == Some(3) && text.contains(id.as_str()), "{text}");
     assert_ne!(undeclared(&before, &lab.dump().await?), Vec::<String>::new(), "it is still held");
+    assert!(!text.contains("[done]") && text.contains("[still in place]"), "{text}");
+    assert_eq!(outcome_of(&lab, incident(&first)).await?, "PartiallyReleased");
+    assert_eq!(outcome_of(&lab, id.as_str()).await?, "Joined");
     let output = lab.cordon(&["release", id.as_str()]).await?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(undeclared(&before, &lab.dump().await?), Vec::<String>::new());
+    assert_eq!(outcome_of(&lab, incident(&first)).await?, "Released", "what was left to the other is back now too");
+    assert_eq!(outcome_of(&lab, id.as_str()).await?, "Released");
+    Ok(())
+}
+
+async fn outcome_of(lab: &Lab, incident: &str) -> Result<String> {
+    let shown = lab.cordon(&["show", incident, "--json"]).await?;
+    let shown: Value = serde_json::from_slice(&shown.stdout)?;
+    Ok(shown.pointer("/incident/report/outcome/kind").and_then(Value::as_str).unwrap_or("nothing").to_owned())
+}
+
+/// The instance's containment and the session's own hold one deny: it goes with the last of them, in either order.
+#[tokio::test]
+async fn a_deny_that_two_targets_hold_goes_with_the_last() -> Result<()> {
+    for order in [[0, 1], [1, 0]] {
+        for samples in
+            [["instance-c2-network", "role-session-exfiltrated"], ["role-session-exfiltrated", "instance-c2-network"]]
+        {
+            let lab = Lab::durable().await?;
+            let before = lab.dump().await?;
+            let mut ids = Vec::new();
+            for sample in samples {
+                let report = lab.deliver(&lab.event(sample)?).await?;
+                assert_eq!(kind(&report), "Contained", "{report:#}");
+                ids.push(incident(&report).to_owned());
+            }
+            let puts = lab.changes().into_iter().filter(|change| change.starts_with("PutRolePolicy")).count();
+            assert_eq!(puts, 1, "{:#?}", lab.changes());
+            let denies = |dump: &Value| dump["roles"].to_string().matches("CordonDenySession").count();
+            for (n, left) in [(order[0], 1), (order[1], 0)] {
+                let output = lab.cordon(&["release", &ids[n]]).await?;
+                let said = String::from_utf8_lossy(&output.stdout).into_owned();
+                assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+                assert_eq!(said.contains("is held for"), left == 1, "{said}");
+                assert_eq!(denies(&lab.dump().await?), left, "{samples:?} {order:?}: {said}");
+            }
+            assert_eq!(undeclared(&before, &lab.dump().await?), Vec::<String>::new());
+        }
+    }
     Ok(())
 }
 
@@ -368,9 +410,10 @@ async fn a_late_finding_during_a_live_lease_is_not_lost_wherever_it_comes() -> R
             let lab = Lab::durable().await?;
             let other = lab.another("contain", None).await?;
             let (first, second) = (lab.event("instance-c2-network")?, lab.event("instance-mining")?);
-            let stands = lab
-                .proxy
-                .stop_at(Match { operation: operation.to_owned(), resource: None, occurrence: Some(nth) }, when);
+            let head = format!("cordon/T#{}#us-east-1#instance#{}", lab.account, lab.id("/victim/instance"));
+            let resource = (operation == "UpdateItem").then_some(head);
+            let stands =
+                lab.proxy.stop_at(Match { operation: operation.to_owned(), resource, occurrence: Some(nth) }, when);
             let late = async {
                 stands.await.context("it never came there")?;
                 let interface = json!({"SubnetId": lab.id("/subnet"), "Groups": [lab.id("/web_group")]});

@@ -57,6 +57,7 @@ async fn promises(journal: &dyn Journal) -> Result<()> {
         },
         opened_by: one.clone(),
         holders: BTreeSet::from([one.clone()]),
+        past: BTreeSet::new(),
         steps: Vec::new(),
         timeline: Vec::new(),
         released: Some(at(7)),
@@ -78,12 +79,28 @@ async fn promises(journal: &dyn Journal) -> Result<()> {
     assert_eq!(journal.write(&stranger, &containment, at(12_001)).await, Err(lost));
     assert_eq!(journal.give_back(&next, &inbox).await?, GivenBack::Yes);
 
+    // A thing that several may hold has a set of its own; leaving a set that one is not in is no error.
+    journal.share("thing", "t").await?;
+    journal.share("thing", "t").await?;
+    journal.share("thing", "u").await?;
+    assert_eq!(journal.sharers("thing").await?, BTreeSet::from(["t".to_owned(), "u".to_owned()]));
+    for target in ["t", "t", "u", "u"] {
+        journal.unshare("thing", target).await?;
+    }
+    assert_eq!(journal.sharers("thing").await?, BTreeSet::new());
+    assert_eq!(journal.sharers("another").await?, BTreeSet::new());
+
     // Incidents are entered once, and keep what is known of them.
     assert_eq!(journal.incident(&one).await?, None);
     let report = Report::without_finding(Outcome::because(OutcomeKind::Observed, "code", "text"));
     assert_eq!(journal.conclude(&one, &report, None).await, Err(JournalError::NoIncident(one.clone())));
     assert_eq!(journal.approve(&one, "hash").await, Err(JournalError::NoIncident(one.clone())));
+    assert_eq!(journal.keep_first(&one, &report).await, Err(JournalError::NoIncident(one.clone())));
     journal.open(&one, None, at(1)).await?;
+    journal.keep_first(&one, &report).await?;
+    let later = Report::without_finding(Outcome::because(OutcomeKind::Joined, "code", "text"));
+    journal.keep_first(&one, &later).await?;
+    assert_eq!(journal.incident(&one).await?.unwrap().report.as_ref(), Some(&report));
     journal.conclude(&one, &report, Some("digest")).await?;
     journal.approve(&one, "hash").await?;
     journal.open(&one, None, at(2)).await?;

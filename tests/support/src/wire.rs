@@ -150,7 +150,9 @@ fn query_resource(form: &[(String, String)]) -> String {
 
 fn json_resource(body: &Value) -> String {
     if let Some(table) = table(body) {
-        return table.to_owned();
+        // The item by its partition, so that a script can mean one item of the table.
+        let item = body["Key"]["pk"]["S"].as_str().or_else(|| body["Item"]["pk"]["S"].as_str());
+        return item.map_or_else(|| table.to_owned(), |item| format!("{table}/{item}"));
     }
     let id = JSON_IDS.iter().find_map(|key| match (*key, body[*key].as_str()?) {
         ("QueueUrl", url) => url.rsplit('/').next(),
@@ -313,7 +315,14 @@ mod tests {
                 "arn:aws:sns:us-east-1:1:t",
                 true,
             ),
-            (json_call("dynamodb", "DynamoDB_20120810.GetItem", table), Json, "dynamodb", "GetItem", "cordon", false),
+            (
+                json_call("dynamodb", "DynamoDB_20120810.GetItem", table),
+                Json,
+                "dynamodb",
+                "GetItem",
+                "cordon/T#1",
+                false,
+            ),
             (
                 json_call("dynamodb", "DynamoDB_20120810.TransactWriteItems", transaction),
                 Json,
