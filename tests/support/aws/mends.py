@@ -2,7 +2,7 @@
 
 A mend replaces one function, property or table of moto. It names the parameters it expects a function to have and the
 internals it leans on; when either is missing the server does not start, so that an upgrade of moto cannot silently undo a mend. The mends
-themselves stand in `mends_ec2.py`, `mends_identity.py` and `mends_sns.py`, and `test_wrapper.py` proves each.
+themselves stand in `mends_*.py`, by service, and `test_*.py` proves each.
 """
 
 import functools
@@ -41,7 +41,7 @@ class Mend:
             if internal not in source:
                 raise MendError(f"{place}: its module no longer contains `{internal}`")
         mended = self.build(function)
-        if inspect.isfunction(mended):
+        if inspect.isfunction(mended) and mended is not function:
             mended = functools.wraps(function)(mended)
         setattr(self.owner, self.name, mended)
 
@@ -61,8 +61,11 @@ def mend(owner: Any, name: str, parameters: str, relies_on: tuple[str, ...] = ()
 
 def apply_all() -> None:
     """Applies every mend, or raises `MendError` naming the first that does not fit."""
-    import mends_ec2  # noqa: F401  (importing registers the mends)
+    import mends_attributes  # noqa: F401  (importing registers the mends)
+    import mends_balancing  # noqa: F401
+    import mends_ec2  # noqa: F401
     import mends_identity  # noqa: F401
+    import mends_scaling  # noqa: F401
     import mends_sns  # noqa: F401
 
     installed = version("moto")

@@ -11,6 +11,8 @@ from moto.iam.exceptions import LimitExceededException, NotFoundException
 from moto.iam.models import User, iam_backends
 from moto.iam.utils import generate_access_key_id_from_account_id, random_alphanumeric
 from moto.utilities.utils import get_partition
+from served_sessions import describe_sessions, terminate_session
+from served_trail import lookup_events
 from validation import Refusal
 
 # CreateServiceSpecificCredential: the services that have such credentials, and "a maximum of two sets" for each.
@@ -70,4 +72,7 @@ SERVED: dict[tuple[str, str], Callable[[str, str, dict[str, Any]], dict[str, Any
     ("iam", "ListServiceSpecificCredentials"): list_service_specific_credentials,
     ("iam", "UpdateServiceSpecificCredential"): update_service_specific_credential,
     ("ec2", "DescribeTrunkInterfaceAssociations"): describe_trunk_interface_associations,
+    ("cloudtrail", "LookupEvents"): lookup_events,
+    ("ssm", "DescribeSessions"): describe_sessions,
+    ("ssm", "TerminateSession"): terminate_session,
 }

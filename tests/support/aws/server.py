@@ -33,11 +33,12 @@ from moto.moto_server.werkzeug_app import (  # noqa: E402
     create_backend_app,
 )
 from served import SERVED  # noqa: E402
+from served_private import PREFIX, serve_private  # noqa: E402
 from validation import check  # noqa: E402
 from werkzeug.serving import make_server  # noqa: E402
 
 # What a world uses first; loading it on the first request would make that one slow by a second.
-PRELOADED = ("ec2", "iam", "sns", "sqs", "sts")
+PRELOADED = ("ec2", "iam", "sns", "sqs", "sts", "autoscaling", "elb")
 
 
 class QuietHandler(MotoRequestHandler):
@@ -52,6 +53,8 @@ class Front:
         self.moto = moto
 
     def __call__(self, environ, start_response):
+        if environ.get("PATH_INFO", "").startswith(PREFIX):
+            return serve_private(environ, start_response)
         request = check(environ)
         if request is None:
             return self.moto(environ, start_response)
