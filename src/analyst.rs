@@ -57,9 +57,10 @@ impl Analyst {
             Ok(ours) => ours,
             Err(outcome) => return Ok(case.report(outcome)),
         };
-        facts.complete(&self.aws).await;
         let held_by = known?.filter(|containment| !containment.is_over()).map(|containment| containment.opened_by);
-        let mut plan = match plan(case, &facts, held_by.as_ref().unwrap_or(&case.incident)) {
+        let incident = held_by.as_ref().unwrap_or(&case.incident);
+        facts.complete(&self.aws, incident).await;
+        let mut plan = match plan(case, &facts, incident) {
             Ok(plan) => plan,
             Err(outcome) => return Ok(case.report(outcome)),
         };

@@ -32,7 +32,11 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// One account, as the credentials see it.
 pub struct Aws {
     config: SdkConfig,
-    ec2: Mutex<HashMap<Region, aws_sdk_ec2::Client>>,
+    autoscaling: Regional<aws_sdk_autoscaling::Client>,
+    cloudtrail: Regional<aws_sdk_cloudtrail::Client>,
+    ec2: Regional<aws_sdk_ec2::Client>,
+    elbv2: Regional<aws_sdk_elasticloadbalancingv2::Client>,
+    ssm: Regional<aws_sdk_ssm::Client>,
     iam: OnceLock<aws_sdk_iam::Client>,
     sns: OnceLock<aws_sdk_sns::Client>,
     sqs: OnceLock<aws_sdk_sqs::Client>,
@@ -40,6 +44,26 @@ pub struct Aws {
     identity: OnceCell<Identity>,
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) quarantine: crate::actions::QuarantineCache,
+}
+
+/// One client of a service for each region that was needed.
+struct Regional<C>(Mutex<HashMap<Region, C>>);
+
+impl<C> Default for Regional<C> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<C: Clone> Regional<C> {
+    fn get(&self, config: &SdkConfig, region: &Region, make: impl FnOnce(&SdkConfig) -> C) -> C {
+        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = |region: &Region| {
+            let region = aws_config::Region::new(region.to_string());
+            make(&config.clone().into_builder().region(region).build())
+        };
+        clients.entry(region.clone()).or_insert_with_key(there).clone()
+    }
 }
 
 /// Who we are, by STS.
@@ -86,7 +110,11 @@ impl Aws {
     pub fn new(config: SdkConfig, registry: Arc<dyn Registry>) -> Self {
         Self {
             config,
-            ec2: Mutex::default(),
+            autoscaling: Regional::default(),
+            cloudtrail: Regional::default(),
+            ec2: Regional::default(),
+            elbv2: Regional::default(),
+            ssm: Regional::default(),
             iam: OnceLock::new(),
             sns: OnceLock::new(),
             sqs: OnceLock::new(),
@@ -99,12 +127,28 @@ impl Aws {
 
     /// EC2 in the region of the thing, which need not be the function's.
     pub fn ec2(&self, region: &Region) -> aws_sdk_ec2::Client {
-        let mut clients = self.ec2.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || {
-            let region = aws_sdk_ec2::config::Region::new(region.to_string());
-            aws_sdk_ec2::Client::from_conf(aws_sdk_ec2::config::Builder::from(&self.config).region(region).build())
-        };
-        clients.entry(region.clone()).or_insert_with(make).clone()
+        self.ec2.get(&self.config, region, aws_sdk_ec2::Client::new)
+    }
+
+    pub fn autoscaling(&self, region: &Region) -> aws_sdk_autoscaling::Client {
+        self.autoscaling.get(&self.config, region, aws_sdk_autoscaling::Client::new)
+    }
+
+    /// The region that the configuration names: the function's.
+    pub fn home(&self) -> Option<Region> {
+        self.config.region().and_then(|region| Region::parse(region.as_ref()).ok())
+    }
+
+    pub fn cloudtrail(&self, region: &Region) -> aws_sdk_cloudtrail::Client {
+        self.cloudtrail.get(&self.config, region, aws_sdk_cloudtrail::Client::new)
+    }
+
+    pub fn elbv2(&self, region: &Region) -> aws_sdk_elasticloadbalancingv2::Client {
+        self.elbv2.get(&self.config, region, aws_sdk_elasticloadbalancingv2::Client::new)
+    }
+
+    pub fn ssm(&self, region: &Region) -> aws_sdk_ssm::Client {
+        self.ssm.get(&self.config, region, aws_sdk_ssm::Client::new)
     }
 
     pub fn iam(&self) -> &aws_sdk_iam::Client {
@@ -175,6 +219,7 @@ where
         match code {
             c if is_throttling(c) => AwsError::Throttled { operation },
             c if is_missing(c) => AwsError::NotFound { operation, message },
+            c if UNCLEAR.contains(&c) => AwsError::Ambiguous { operation, message },
             c if DENIED.contains(&c) => AwsError::Denied { operation, message },
             c if CONFLICTS.contains(&c) => AwsError::Conflict { operation, message },
             _ if answer.raw().status().is_server_error() || code.is_empty() => {
@@ -194,6 +239,9 @@ fn is_throttling(code: &str) -> bool {
             "ProvisionedThroughputExceededException",
             "SlowDown",
             "RequestThrottled",
+            "BandwidthLimitExceeded",
+            "PriorRequestNotComplete",
+            "TransactionInProgressException",
         ]
         .contains(&code)
 }
@@ -202,13 +250,21 @@ fn is_missing(code: &str) -> bool {
     code == "NoSuchEntity" || code == "NotFound" || code.ends_with(".NotFound") || code.ends_with("NotFoundException")
 }
 
-const DENIED: [&str; 9] = [
+/// What the next attempt, signed anew or in a moment, does not meet again.
+const UNCLEAR: [&str; 6] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidSignatureException",
+    "RequestExpired",
+    "RequestTimeout",
+    "RequestTimeoutException",
+];
+
+const DENIED: [&str; 7] = [
     "AccessDenied",
     "AccessDeniedException",
     "AuthFailure",
     "AuthorizationError",
-    "ExpiredToken",
-    "ExpiredTokenException",
     "InvalidClientTokenId",
     "UnauthorizedOperation",
     "UnrecognizedClientException",
@@ -272,6 +328,9 @@ mod tests {
             |e| matches!(e, AwsError::Rejected { .. }),
         );
         for (status, code, is) in [
+            (400, "RequestTimeout", ambiguous),
+            (403, "ExpiredToken", ambiguous),
+            (400, "PriorRequestNotComplete", throttled),
             (503, "RequestLimitExceeded", throttled),
             (400, "Throttling", throttled),
             (400, "ThrottlingException", throttled),

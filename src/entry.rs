@@ -1,4 +1,4 @@
-//! What one invocation of the responder may carry: an EventBridge event, or an SQS batch of events and rechecks.
+//! What one invocation of the responder may carry: an EventBridge event, or an SQS batch of rechecks.
 
 use crate::{
     domain::{Report, Timestamp},
@@ -40,14 +40,8 @@ async fn answer_batch(responder: &Responder, batch: SqsEvent, deadline: Option<T
     let mut answer = SqsBatchResponse::default();
     for message in batch.records {
         let body = message.body.unwrap_or_default();
-        // A recheck is an incident's id; everything else must be an event, and is told what it is not.
-        let work = async {
-            match body.trim_start().starts_with('{') {
-                true => responder.handle(&body, deadline).await,
-                false => responder.recheck(&body, deadline).await,
-            }
-        };
-        let result = AssertUnwindSafe(work).catch_unwind().await;
+        // INVARIANT: from a queue comes an incident's id and nothing else. More people may send to it than may invoke the function.
+        let result = AssertUnwindSafe(responder.recheck(&body, deadline)).catch_unwind().await;
         let error = match result {
             Ok(Ok(_)) => continue,
             Ok(Err(retry)) => retry.to_string(),

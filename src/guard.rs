@@ -34,7 +34,10 @@ pub fn judge(plan: &Plan, mode: Mode, policy: &Policy, own: &Subject, approved: 
                 let why = format!("the plan has {} steps, the policy allows {most} unattended", plan.steps.len());
                 Verdict::AwaitApproval(Reason::new("steps-per-plan", why))
             }
-            Mode::Contain => approval(subject, policy).map_or(Verdict::Contain, Verdict::AwaitApproval),
+            Mode::Contain => match plan.approval.first().cloned().or_else(|| approval(subject, policy)) {
+                Some(why) => Verdict::AwaitApproval(why),
+                None => Verdict::Contain,
+            },
         }
     };
     plan.steps.iter().map(|step| verdict(&step.subject)).collect()

@@ -28,10 +28,11 @@
 //!    ▼ round 1     claim the target · enter the incident · survey · who are we           one concurrent round
 //!    │ playbook    Facts → Plan | Declined                          pure
 //!    │ guard       protections, limits, mode → a verdict a step     pure
-//!    ▼ round 2     journal every `before` · three rechecks to the queue   (none where the journal is in memory)
+//!    ▼ round 2     journal every `before` · three rechecks to the queue · look around: who depends on the target
+//!    │ guard       once more, with what was seen around it                pure
 //!    ▼ round 3     the cut: all its steps at once                   ← contained here
 //!    ▼ round 4     what the cut did not wait for (an instance's session deny)
-//!    ▼ round 5     read back, until every step is seen or has failed; journal
+//!    ▼ round 5     read back, until every step is seen or has failed; journal; then the later stages, each read back
 //!    │ notify      Report → SNS; log; metric; then the lease is given back
 //!    ▼ recheck     +5 s, +15 s, +60 s by queue delay: survey again, finish what is half done, contain again what was undone
 //! operator: prepare · incidents · show · approve · release
@@ -70,6 +71,16 @@
 //!   So finishing after a crash, containing drift again and acting on an approval are one path.
 //! - The cut waits up to 30 ms for reads that run beside the journal write, so that an instance's session deny is journalled
 //!   beside the cut and goes out one round after it. Where the event does not name the profile, it comes a round later.
+//! - What guards must know and takes a round of its own (who depends on an instance) is read beside the journal write. Where it says
+//!   that a person must be asked, what was journalled and not begun is taken back, unchanged; what was begun is finished.
+//! - Only a release applies a `before`: the contain path refuses it, also for a release that was interrupted.
+//! - What is released and comes under newer evidence is contained from what is there then; what half a release left in place keeps
+//!   its `before`.
+//! - A thing that several targets can hold (a session's deny) is a step of each containment; an index says where to look for the
+//!   others, and their journals decide. The last one released puts it back.
+//! - What the account no longer leads to (a role whose profile was taken off) is read by itself at every look.
+//! - Journal and approvals know a user's things by his unique id; every call is tried under the name that he has now.
+//! - From a queue comes an incident's id and nothing else. A recheck never goes beyond today's ceiling and age.
 //! - What people are told is told before the lease is given back, so that two deliveries cannot both tell it.
 //! - The incident that opened a containment is the one that people know; others join it and hold it with it.
 //! - A target that was released is contained again only by evidence that is newer than the release.
@@ -92,8 +103,10 @@ pub mod ingest;
 pub mod journal;
 pub mod metrics;
 pub mod notify;
+pub mod permissions;
 pub mod playbooks;
 pub mod policy;
+pub mod principal;
 pub mod recheck;
 pub mod responder;
 pub mod settings;

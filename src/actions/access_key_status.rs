@@ -7,7 +7,10 @@
 //! # Limits
 //! Sessions that were made with the key before go on until the user is denied.
 
-use super::{Action, Release, user_attachment::same_user};
+use super::{
+    Action, Permissions, Release,
+    user_attachment::{renamed, same_user},
+};
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccessKeyId, AccountId, Text, UserId, UserName},
@@ -34,7 +37,11 @@ pub enum KeyStatus {
 
 impl Action for AccessKeyStatus {
     const NAME: &'static str = "iam.access-key.status";
-    const PERMISSIONS: &'static [&'static str] = &["iam:GetUser", "iam:ListAccessKeys", "iam:UpdateAccessKey"];
+    const PERMISSIONS: Permissions = Permissions {
+        reads: &["iam:GetUser", "iam:ListAccessKeys", "iam:ListUsers"],
+        contains: &["iam:UpdateAccessKey"],
+        releases: &["iam:UpdateAccessKey"],
+    };
     const RELEASE: Release = Release::KeepsUnlessAsked("a key that leaked once is known; reactivate it by name");
     const UNDO_ORDER: u8 = 2;
     type State = KeyStatus;
@@ -44,8 +51,30 @@ impl Action for AccessKeyStatus {
         None
     }
 
+    fn identity(&self) -> String {
+        format!("{}/{} key {} ({})", self.account, self.user_id, self.key.tail(), self.digest())
+    }
+
     async fn read(&self, aws: &Aws) -> Result<KeyStatus, AwsError> {
-        let (same, keys) = futures::join!(same_user(aws, &self.user, &self.user_id), access_keys(aws, &self.user));
+        match self.read_as(aws, &self.user).await {
+            Err(AwsError::NotFound { .. }) => self.read_as(aws, &renamed(aws, &self.user, &self.user_id).await?).await,
+            other => other,
+        }
+    }
+
+    async fn apply(&self, aws: &Aws, to: &KeyStatus) -> Result<(), AwsError> {
+        match self.apply_as(aws, &self.user, to).await {
+            Err(AwsError::NotFound { .. }) => {
+                self.apply_as(aws, &renamed(aws, &self.user, &self.user_id).await?, to).await
+            }
+            other => other,
+        }
+    }
+}
+
+impl AccessKeyStatus {
+    async fn read_as(&self, aws: &Aws, user: &UserName) -> Result<KeyStatus, AwsError> {
+        let (same, keys) = futures::join!(same_user(aws, user, &self.user_id), access_keys(aws, user));
         same?;
         let found = keys?.into_iter().find(|(key, _)| *key == self.key);
         found.map(|(_, status)| status).ok_or_else(|| AwsError::NotFound {
@@ -55,14 +84,18 @@ impl Action for AccessKeyStatus {
     }
 
     /// The user is always named: left out, IAM would take the caller.
-    async fn apply(&self, aws: &Aws, to: &KeyStatus) -> Result<(), AwsError> {
+    async fn apply_as(&self, aws: &Aws, user: &UserName, to: &KeyStatus) -> Result<(), AwsError> {
         let status = match to {
             KeyStatus::Active => StatusType::Active,
             KeyStatus::Inactive => StatusType::Inactive,
         };
-        let call =
-            aws.iam().update_access_key().user_name(self.user.as_str()).access_key_id(self.key.as_str()).status(status);
-        call.send().await.map(drop).map_err(classify("iam:UpdateAccessKey"))
+        let call = aws.iam().update_access_key().user_name(user.as_str()).access_key_id(self.key.as_str());
+        call.status(status).send().await.map(drop).map_err(classify("iam:UpdateAccessKey"))
+    }
+
+    /// Tells two keys with the same tail apart where approvals bind to the text; the key itself is shown nowhere.
+    fn digest(&self) -> String {
+        Sha256::digest(self.key.as_str()).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -89,10 +122,7 @@ impl KeyStatus {
 
 impl fmt::Display for AccessKeyStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The tail is for people, the digest tells two keys with the same tail apart where approvals bind to this text.
-        let digest: String =
-            Sha256::digest(self.key.as_str()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        write!(f, "{}/{}/{} key {} ({digest})", self.account, self.user, self.user_id, self.key.tail())
+        write!(f, "{}/{}/{} key {} ({})", self.account, self.user, self.user_id, self.key.tail(), self.digest())
     }
 }
 

@@ -7,7 +7,7 @@
 //! # Limits
 //! Anybody who may write tags can change it; a changed tag is reported as drift.
 
-use super::{Action, Release};
+use super::{Action, Permissions, Release};
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, InstanceId, Region},
@@ -33,7 +33,11 @@ impl InstanceTag {
 
 impl Action for InstanceTag {
     const NAME: &'static str = "ec2.instance.tag";
-    const PERMISSIONS: &'static [&'static str] = &["ec2:CreateTags", "ec2:DeleteTags", "ec2:DescribeInstances"];
+    const PERMISSIONS: Permissions = Permissions {
+        reads: &["ec2:DescribeInstances"],
+        contains: &["ec2:CreateTags"],
+        releases: &["ec2:CreateTags", "ec2:DeleteTags"],
+    };
     const RELEASE: Release = Release::Restores;
     const UNDO_ORDER: u8 = 9;
     type State = TagValue;

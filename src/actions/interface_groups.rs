@@ -8,7 +8,7 @@
 //! Connections that were established before may go on: security groups do not cut tracked flows. DNS to the VPC resolver and
 //! the instance metadata service are not filtered by security groups.
 
-use super::{Action, QuarantineGroup, Release};
+use super::{Action, Permissions, QuarantineGroup, Release};
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, GroupId, InterfaceId, Region, VpcId},
@@ -38,17 +38,18 @@ pub enum Group {
 
 impl Action for InterfaceGroups {
     const NAME: &'static str = "ec2.interface.groups";
-    const PERMISSIONS: &'static [&'static str] = &[
-        "ec2:DescribeNetworkInterfaces",
-        "ec2:ModifyNetworkInterfaceAttribute",
-        // For the quarantine group (quarantine.rs):
-        "ec2:CreateSecurityGroup",
-        "ec2:CreateTags",
-        "ec2:DescribeSecurityGroupRules",
-        "ec2:DescribeSecurityGroups",
-        "ec2:RevokeSecurityGroupEgress",
-        "ec2:RevokeSecurityGroupIngress",
-    ];
+    const PERMISSIONS: Permissions = Permissions {
+        reads: &["ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups"],
+        contains: &[
+            "ec2:ModifyNetworkInterfaceAttribute",
+            "ec2:DescribeSecurityGroupRules",
+            "ec2:CreateSecurityGroup",
+            "ec2:CreateTags",
+            "ec2:RevokeSecurityGroupEgress",
+            "ec2:RevokeSecurityGroupIngress",
+        ],
+        releases: &["ec2:ModifyNetworkInterfaceAttribute"],
+    };
     const RELEASE: Release = Release::Restores;
     const UNDO_ORDER: u8 = 0;
     type State = Groups;

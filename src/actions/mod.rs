@@ -4,22 +4,36 @@
 //! only the engine can name [`Aws`].
 
 mod access_key_status;
+mod connection_tracking;
+mod instance_attribute;
 mod instance_tag;
 mod interface_groups;
 mod policy_document;
 mod quarantine;
+mod scaling_standby;
 mod session_deny;
+mod snapshots;
+mod target_registration;
 mod user_attachment;
+mod user_credential;
 mod user_inline_deny;
+mod volume_retention;
 
 pub use access_key_status::{AccessKeyStatus, KeyStatus, access_keys};
+pub use connection_tracking::{ConnectionTracking, Timeouts};
+pub use instance_attribute::{Attribute, AttributeState, InstanceAttribute};
 pub use instance_tag::{InstanceTag, TagValue};
 pub use interface_groups::{Group, Groups, InterfaceGroups};
 pub use policy_document::{PolicyState, inline_size};
-pub use quarantine::{QuarantineCache, QuarantineGroup};
+pub use quarantine::{PERMISSIONS as QUARANTINE_PERMISSIONS, QuarantineCache, QuarantineGroup};
+pub use scaling_standby::{Lifecycle, ScalingStandby, membership};
 pub use session_deny::SessionDeny;
-pub use user_attachment::{Attachment, UserAttachment, attached_policies};
+pub use snapshots::{Snapshots, Taken};
+pub use target_registration::{Registration, TargetRegistration};
+pub use user_attachment::{Attachment, UserAttachment, attached_policies, user_by_id};
+pub use user_credential::{CredentialKind, UserCredential};
 pub use user_inline_deny::UserInlineDeny;
+pub use volume_retention::{OnTermination, VolumeRetention};
 
 use crate::aws::{Aws, AwsError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -31,14 +45,20 @@ use std::fmt::{Debug, Display};
 pub trait Action: Data + Display {
     /// `service.object.aspect`.
     const NAME: &'static str;
-    /// IAM actions that `read` and `apply` need.
-    const PERMISSIONS: &'static [&'static str];
+    const PERMISSIONS: Permissions;
     const RELEASE: Release;
     /// When release gets to it: what carries traffic first, what only explains last.
     const UNDO_ORDER: u8;
     /// Whether targets other than the one that is contained may be held by the same thing; then the last to let go puts it back.
     const SHARED: bool = false;
+    /// How often it is applied in one run, where reads show that it is not so yet.
+    const MOST_TRIES: u8 = 3;
     type State: Data + Display + PartialEq;
+
+    /// The thing itself, whatever it is called now: a renamed user is the same. Journal and approvals know it by this.
+    fn identity(&self) -> String {
+        self.to_string()
+    }
 
     /// What is there now. NotFound means that the target, by its unique id, is gone.
     fn read(&self, aws: &Aws) -> impl Future<Output = Result<Self::State, AwsError>> + Send;
@@ -50,6 +70,16 @@ pub trait Action: Data + Display {
 
 pub trait Data: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {}
 impl<T: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static> Data for T {}
+
+/// IAM actions that a step needs, as `service:Operation`, with those that AWS asks for on the way.
+#[derive(Clone, Copy, Debug)]
+pub struct Permissions {
+    pub reads: &'static [&'static str],
+    /// To set `after`: the responder's.
+    pub contains: &'static [&'static str],
+    /// To set `before`: the operator's. Empty where release keeps it.
+    pub releases: &'static [&'static str],
+}
 
 /// What release does with a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +129,7 @@ pub struct Seen {
 pub struct Shown {
     pub action: &'static str,
     pub target: String,
+    pub identity: String,
     pub before: String,
     pub after: String,
 }
@@ -106,12 +137,12 @@ pub struct Shown {
 impl Shown {
     /// The thing that is changed, whatever the change.
     pub fn key(&self) -> String {
-        format!("{} {}", self.action, self.target)
+        format!("{} {}", self.action, self.identity)
     }
 
     /// The line that an approver reads, and the bytes that the approval binds to. `before` is not in it: it may be read again.
     pub fn line(&self) -> String {
-        format!("{} {} -> {}", self.action, self.target, self.after)
+        format!("{} {} -> {}", self.action, self.identity, self.after)
     }
 }
 
@@ -132,6 +163,7 @@ impl<A: Action> Change<A> {
         Shown {
             action: A::NAME,
             target: self.target.to_string(),
+            identity: self.target.identity(),
             before: self.before.to_string(),
             after: self.after.to_string(),
         }
@@ -141,7 +173,7 @@ impl<A: Action> Change<A> {
 /// What the registry knows of an action, for the manual and the permission tests.
 pub struct Entry {
     pub name: &'static str,
-    pub permissions: &'static [&'static str],
+    pub permissions: Permissions,
     pub release: Release,
     /// The source of the action; its `//!` lines are its page.
     pub source: &'static str,
@@ -190,6 +222,10 @@ macro_rules! actions { ($($Action:ident => $file:literal),* $(,)?) => {
 
         pub fn undo_order(&self) -> u8 {
             match self { $(Self::$Action(_) => <$Action as Action>::UNDO_ORDER),* }
+        }
+
+        pub fn most_tries(&self) -> u8 {
+            match self { $(Self::$Action(_) => <$Action as Action>::MOST_TRIES),* }
         }
 
         pub fn is_shared(&self) -> bool {
@@ -250,10 +286,17 @@ macro_rules! actions { ($($Action:ident => $file:literal),* $(,)?) => {
 actions! {
     InterfaceGroups => "interface_groups.rs",
     InstanceTag => "instance_tag.rs",
+    ConnectionTracking => "connection_tracking.rs",
+    InstanceAttribute => "instance_attribute.rs",
+    VolumeRetention => "volume_retention.rs",
+    Snapshots => "snapshots.rs",
+    ScalingStandby => "scaling_standby.rs",
+    TargetRegistration => "target_registration.rs",
     SessionDeny => "session_deny.rs",
     UserAttachment => "user_attachment.rs",
     UserInlineDeny => "user_inline_deny.rs",
     AccessKeyStatus => "access_key_status.rs",
+    UserCredential => "user_credential.rs",
 }
 
 #[cfg(test)]
@@ -270,7 +313,9 @@ mod tests {
         for entry in ALL {
             assert_eq!(entry.name.split('.').count(), 3, "{} is no service.object.aspect", entry.name);
             assert!(entry.source.starts_with("//! "), "{} has no page", entry.name);
-            assert!(!entry.permissions.is_empty(), "{} needs no permission?", entry.name);
+            let Permissions { reads, contains, releases } = entry.permissions;
+            assert!(!reads.is_empty() && !contains.is_empty(), "{} needs no permission?", entry.name);
+            assert_eq!(releases.is_empty(), matches!(entry.release, Release::Keeps(_)), "{}", entry.name);
         }
     }
 }

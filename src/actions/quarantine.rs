@@ -19,6 +19,16 @@ use tokio::sync::OnceCell;
 const NAME: &str = "cordon-quarantine";
 const DESCRIPTION: &str = "Cordon: no rules, on purpose. Interfaces in it are contained.";
 
+/// What making and emptying a group takes.
+pub const PERMISSIONS: &[&str] = &[
+    "ec2:CreateSecurityGroup",
+    "ec2:CreateTags",
+    "ec2:DescribeSecurityGroupRules",
+    "ec2:DescribeSecurityGroups",
+    "ec2:RevokeSecurityGroupEgress",
+    "ec2:RevokeSecurityGroupIngress",
+];
+
 /// Ours by registry; `empty` as just read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuarantineGroup {

@@ -8,7 +8,7 @@
 //! # Limits
 //! Where the caller chooses the session name, the role can be assumed again under another name. IAM takes seconds to spread a policy.
 
-use super::{Action, PolicyState, Release, policy_document::deny_session};
+use super::{Action, Permissions, PolicyState, Release, policy_document::deny_session};
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, RoleId, RoleName, SessionName, Text},
@@ -45,8 +45,11 @@ impl SessionDeny {
 
 impl Action for SessionDeny {
     const NAME: &'static str = "iam.role.session-deny";
-    const PERMISSIONS: &'static [&'static str] =
-        &["iam:DeleteRolePolicy", "iam:GetRole", "iam:GetRolePolicy", "iam:PutRolePolicy"];
+    const PERMISSIONS: Permissions = Permissions {
+        reads: &["iam:GetRole", "iam:GetRolePolicy"],
+        contains: &["iam:PutRolePolicy"],
+        releases: &["iam:DeleteRolePolicy", "iam:PutRolePolicy"],
+    };
     const RELEASE: Release = Release::Restores;
     const UNDO_ORDER: u8 = 1;
     /// An instance's containment denies the session that may be contained for itself.

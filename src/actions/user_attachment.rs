@@ -7,7 +7,7 @@
 //! # Limits
 //! Roles that the user has assumed are not touched. IAM takes seconds to spread an attachment.
 
-use super::{Action, Release};
+use super::{Action, Permissions, Release};
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, Arn, Text, UserId, UserName},
@@ -32,8 +32,11 @@ pub enum Attachment {
 
 impl Action for UserAttachment {
     const NAME: &'static str = "iam.user.attachment";
-    const PERMISSIONS: &'static [&'static str] =
-        &["iam:AttachUserPolicy", "iam:DetachUserPolicy", "iam:GetUser", "iam:ListAttachedUserPolicies"];
+    const PERMISSIONS: Permissions = Permissions {
+        reads: &["iam:GetUser", "iam:ListAttachedUserPolicies", "iam:ListUsers"],
+        contains: &["iam:AttachUserPolicy"],
+        releases: &["iam:DetachUserPolicy"],
+    };
     const RELEASE: Release = Release::Restores;
     const UNDO_ORDER: u8 = 1;
     type State = Attachment;
@@ -46,36 +49,44 @@ impl Action for UserAttachment {
         Some(format!("aws iam {verb}-user-policy --user-name {} --policy-arn {}", self.user, self.policy))
     }
 
+    fn identity(&self) -> String {
+        format!("{}/{} {}", self.account, self.user_id, self.policy)
+    }
+
     async fn read(&self, aws: &Aws) -> Result<Attachment, AwsError> {
-        let (same, attached) =
-            futures::join!(same_user(aws, &self.user, &self.user_id), attached_policies(aws, &self.user));
+        match self.read_as(aws, &self.user).await {
+            Err(AwsError::NotFound { .. }) => self.read_as(aws, &renamed(aws, &self.user, &self.user_id).await?).await,
+            other => other,
+        }
+    }
+
+    async fn apply(&self, aws: &Aws, to: &Attachment) -> Result<(), AwsError> {
+        match self.apply_as(aws, &self.user, to).await {
+            Err(AwsError::NotFound { .. }) => {
+                self.apply_as(aws, &renamed(aws, &self.user, &self.user_id).await?, to).await
+            }
+            other => other,
+        }
+    }
+}
+
+impl UserAttachment {
+    async fn read_as(&self, aws: &Aws, user: &UserName) -> Result<Attachment, AwsError> {
+        let (same, attached) = futures::join!(same_user(aws, user, &self.user_id), attached_policies(aws, user));
         same?;
         Ok(Attachment::of(&self.policy, &attached?))
     }
 
-    async fn apply(&self, aws: &Aws, to: &Attachment) -> Result<(), AwsError> {
-        let (iam, user, policy) = (aws.iam(), self.user.as_str(), self.policy.as_str());
+    async fn apply_as(&self, aws: &Aws, user: &UserName, to: &Attachment) -> Result<(), AwsError> {
+        let (iam, user, policy) = (aws.iam(), user.as_str(), self.policy.as_str());
         match to {
-            Attachment::Attached => iam
-                .attach_user_policy()
-                .user_name(user)
-                .policy_arn(policy)
-                .send()
-                .await
-                .map(drop)
-                .map_err(classify("iam:AttachUserPolicy")),
+            Attachment::Attached => {
+                let call = iam.attach_user_policy().user_name(user).policy_arn(policy);
+                call.send().await.map(drop).map_err(classify("iam:AttachUserPolicy"))
+            }
             Attachment::Detached => {
-                match iam
-                    .detach_user_policy()
-                    .user_name(user)
-                    .policy_arn(policy)
-                    .send()
-                    .await
-                    .map_err(classify("iam:DetachUserPolicy"))
-                {
-                    Ok(_) | Err(AwsError::NotFound { .. }) => Ok(()),
-                    Err(error) => Err(error),
-                }
+                let call = iam.detach_user_policy().user_name(user).policy_arn(policy);
+                call.send().await.map(drop).map_err(classify("iam:DetachUserPolicy"))
             }
         }
     }
@@ -106,6 +117,26 @@ pub async fn same_user(aws: &Aws, user: &UserName, id: &UserId) -> Result<(), Aw
     } else {
         Err(AwsError::NotFound { operation: OPERATION, message: Text::new("another user has this name now") })
     }
+}
+
+/// The name that somebody has now who is not to be found under the one that is known.
+///
+/// # Errors
+/// NotFound where there is no such user, by his unique id, or where it was something else that was missing.
+pub async fn renamed(aws: &Aws, known: &UserName, id: &UserId) -> Result<UserName, AwsError> {
+    let now = user_by_id(aws, id).await?.filter(|now| now != known);
+    now.ok_or_else(|| AwsError::NotFound { operation: "iam:ListUsers", message: Text::new("he has no other name") })
+}
+
+/// The name that the user has now; IAM has no look-up by unique id.
+pub async fn user_by_id(aws: &Aws, id: &UserId) -> Result<Option<UserName>, AwsError> {
+    let mut pages = aws.iam().list_users().into_paginator().items().send();
+    while let Some(user) = pages.try_next().await.map_err(classify("iam:ListUsers"))? {
+        if user.user_id() == id.as_str() {
+            return Ok(UserName::parse(user.user_name()).ok());
+        }
+    }
+    Ok(None)
 }
 
 impl fmt::Display for UserAttachment {

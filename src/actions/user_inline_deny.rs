@@ -8,9 +8,9 @@
 //! Inline policies of a user have 2,048 characters in all; where ours does not fit, the plan says so.
 
 use super::{
-    Action, PolicyState, Release,
+    Action, Permissions, PolicyState, Release,
     policy_document::{deny_all, inline_size},
-    user_attachment::same_user,
+    user_attachment::{renamed, same_user},
 };
 use crate::{
     aws::{Aws, AwsError, classify},
@@ -46,8 +46,11 @@ impl UserInlineDeny {
 
 impl Action for UserInlineDeny {
     const NAME: &'static str = "iam.user.inline-deny";
-    const PERMISSIONS: &'static [&'static str] =
-        &["iam:DeleteUserPolicy", "iam:GetUser", "iam:GetUserPolicy", "iam:PutUserPolicy"];
+    const PERMISSIONS: Permissions = Permissions {
+        reads: &["iam:GetUser", "iam:GetUserPolicy", "iam:ListUsers"],
+        contains: &["iam:PutUserPolicy"],
+        releases: &["iam:DeleteUserPolicy", "iam:PutUserPolicy"],
+    };
     const RELEASE: Release = Release::Restores;
     const UNDO_ORDER: u8 = 1;
     type State = PolicyState;
@@ -57,30 +60,46 @@ impl Action for UserInlineDeny {
         matches!(to, PolicyState::Absent).then(delete)
     }
 
+    fn identity(&self) -> String {
+        format!("{}/{} {}", self.account, self.user_id, Self::POLICY)
+    }
+
     async fn read(&self, aws: &Aws) -> Result<PolicyState, AwsError> {
-        let (same, policy) = futures::join!(same_user(aws, &self.user, &self.user_id), self.read_policy(aws));
+        match self.read_as(aws, &self.user).await {
+            Err(AwsError::NotFound { .. }) => self.read_as(aws, &renamed(aws, &self.user, &self.user_id).await?).await,
+            other => other,
+        }
+    }
+
+    async fn apply(&self, aws: &Aws, to: &PolicyState) -> Result<(), AwsError> {
+        match self.apply_as(aws, &self.user, to).await {
+            Err(AwsError::NotFound { .. }) => {
+                self.apply_as(aws, &renamed(aws, &self.user, &self.user_id).await?, to).await
+            }
+            other => other,
+        }
+    }
+}
+
+impl UserInlineDeny {
+    async fn read_as(&self, aws: &Aws, user: &UserName) -> Result<PolicyState, AwsError> {
+        let named = Self { user: user.clone(), ..self.clone() };
+        let (same, policy) = futures::join!(same_user(aws, user, &self.user_id), named.read_policy(aws));
         same?;
         policy
     }
 
-    async fn apply(&self, aws: &Aws, to: &PolicyState) -> Result<(), AwsError> {
-        let (iam, user) = (aws.iam(), self.user.as_str());
+    async fn apply_as(&self, aws: &Aws, user: &UserName, to: &PolicyState) -> Result<(), AwsError> {
+        let (iam, user) = (aws.iam(), user.as_str());
         match to.document(&deny_all()) {
             Some(document) => {
                 let call = iam.put_user_policy().user_name(user).policy_name(Self::POLICY).policy_document(document);
                 call.send().await.map(drop).map_err(classify("iam:PutUserPolicy"))
             }
-            None => match iam
-                .delete_user_policy()
-                .user_name(user)
-                .policy_name(Self::POLICY)
-                .send()
-                .await
-                .map_err(classify("iam:DeleteUserPolicy"))
-            {
-                Ok(_) | Err(AwsError::NotFound { .. }) => Ok(()),
-                Err(error) => Err(error),
-            },
+            None => {
+                let call = iam.delete_user_policy().user_name(user).policy_name(Self::POLICY);
+                call.send().await.map(drop).map_err(classify("iam:DeleteUserPolicy"))
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod deployment;
 mod incident;
+mod permissions;
 mod playbooks;
 mod replay;
 
@@ -30,6 +31,8 @@ enum Command {
     Approve(incident::Approve),
     /// Make the quarantine groups of all VPCs ahead
     Prepare(incident::Prepare),
+    /// Print the IAM policy that the function or the operators need
+    Permissions(permissions::Permissions),
     /// List the playbooks, or show the page of one
     Playbooks(playbooks::Playbooks),
 }
@@ -44,6 +47,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Release(release) => release.run().await,
         Command::Approve(approve) => approve.run().await,
         Command::Prepare(prepare) => prepare.run().await,
+        Command::Permissions(permissions) => permissions.run(),
         Command::Playbooks(playbooks) => playbooks.run(),
     }
 }

@@ -68,6 +68,20 @@ ids! {
     GroupId, "security group id", |s| is_hex_id(s, "sg-");
     /// `vpc-` and 8 or 17 hexadecimal digits.
     VpcId, "VPC id", |s| is_hex_id(s, "vpc-");
+    /// `vol-` and 8 or 17 hexadecimal digits.
+    VolumeId, "volume id", |s| is_hex_id(s, "vol-");
+    /// `subnet-` and 8 or 17 hexadecimal digits.
+    SubnetId, "subnet id", |s| is_hex_id(s, "subnet-");
+    /// `/dev/xvda`, `xvdb`: up to 64 letters, digits, `/`, `_`, `-` and `.`.
+    DeviceName, "device name", |s| (1..=64).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_-.".contains(&b));
+    /// An Auto Scaling group's name, as far as it can stand on a command line without quoting: AWS allows more, up to 255 characters.
+    ScalingGroupName, "Auto Scaling group name", |s| (1..=255).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_-.:+=@,".contains(&b));
+    /// An instance or an IP address, as target groups name what they send to.
+    TargetId, "target id", |s| InstanceId::parse(s).is_ok() || s.parse::<std::net::IpAddr>().is_ok();
+    /// The id of a credential of an IAM user that is no access key: `APKA…`, `ACCA…`, or a certificate's; 20 to 128 of `\w` (IAM API reference).
+    CredentialId, "credential id", |s| (20..=128).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    /// An id of a session of SSM's Session Manager: a person's name, a dash and digits, at most 96 characters.
+    SsmSessionId, "SSM session id", |s| (1..=96).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b));
     /// `AKIA…` (long term) or `ASIA…` (temporary) and 16 more (IAM API reference: 16 to 128 characters in all).
     AccessKeyId, "access key id", |s| (s.starts_with("AKIA") || s.starts_with("ASIA")) && s.len() == 20 && s.bytes().all(is_upper_or_digit);
     /// The unique id of an IAM user: `AIDA…`. A user made again under the same name has another.

@@ -13,8 +13,9 @@ pub use finding::{
     AccessKeyResource, Action, Direction, Finding, Gap, InstanceResource, Lifecycle, Resource, Role, UserType,
 };
 pub use ids::{
-    AccessKeyId, AccountId, Arn, FindingId, FindingType, GroupId, IdError, InstanceId, InterfaceId, Partition,
-    ProfileName, Region, RoleId, RoleName, SessionName, UserId, UserName, VpcId,
+    AccessKeyId, AccountId, Arn, CredentialId, DeviceName, FindingId, FindingType, GroupId, IdError, InstanceId,
+    InterfaceId, Partition, ProfileName, Region, RoleId, RoleName, ScalingGroupName, SessionName, SsmSessionId,
+    SubnetId, TargetId, UserId, UserName, VolumeId, VpcId,
 };
 pub use incident::{IncidentId, Target};
 pub use outcome::{Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, Way};

@@ -28,7 +28,9 @@ impl Timestamp {
             None => text.to_owned(),
         };
         let moment = OffsetDateTime::parse(&rfc, &Rfc3339).ok()?;
-        i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
+        // In UTC it must be a time that can be written again: `9999-12-31T23:59:59-23:59` is none.
+        let utc = moment.checked_to_offset(time::UtcOffset::UTC).filter(|utc| (0..=9999).contains(&utc.year()))?;
+        i64::try_from(utc.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
     }
 
     /// How long before `now` this was; `None` if it lies after it.
@@ -43,9 +45,12 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment =
-            OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).map_err(|_| fmt::Error)?;
-        f.write_str(&moment.format(&Rfc3339).map_err(|_| fmt::Error)?)
+        let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).ok();
+        match moment.and_then(|moment| moment.format(&Rfc3339).ok()) {
+            Some(text) => f.write_str(&text),
+            // No panic for a time that no calendar has.
+            None => write!(f, "{} ms", self.0),
+        }
     }
 }
 

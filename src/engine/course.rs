@@ -1,13 +1,29 @@
 //! A containment while it is worked on. Makes no call.
 
-use super::{Asked, Illegal, Next, Sight, State, Task, TaskEvent, next};
+use super::{Asked, Illegal, Next, Owed, Sight, State, Task, TaskEvent, next};
 use crate::{
-    actions::AnyChange,
+    actions::{AnyChange, Release},
     domain::{IncidentId, Target, Timestamp},
-    journal::{Containment, Entry, Inbox, MOST_ENTRIES, Step},
+    journal::{Containment, Entry, Inbox, MOST_ENTRIES, Step, joined},
     playbooks::Plan,
 };
 use std::collections::BTreeSet;
+
+/// Why guards hold a step back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldBack {
+    Refused,
+    Waits,
+}
+
+/// Who asks for the target to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looks {
+    /// Fresh evidence, which may hold again what it let go.
+    Anew,
+    /// A recheck.
+    Again,
+}
 
 /// A containment while it is worked on: each step with what it owes.
 #[derive(Debug)]
@@ -20,6 +36,8 @@ pub struct Course {
     has_new_holder: bool,
     timeline: Vec<Entry>,
     released: Option<Timestamp>,
+    /// There is something that the journal does not hold yet.
+    unwritten: bool,
     pub(super) work: Vec<(AnyChange, Task)>,
 }
 
@@ -28,15 +46,16 @@ impl Course {
     pub fn resume(known: Containment) -> Self {
         let Containment { target, opened_by, holders, past, steps, timeline, released } = known;
         let work = steps.into_iter().map(loaded).collect();
-        Self { target, opened_by, holders, past, has_new_holder: false, timeline, released, work }
+        Self { target, opened_by, holders, past, has_new_holder: false, timeline, released, unwritten: false, work }
     }
 
-    /// Goes on with what the journal holds, or opens a containment.
-    pub fn of(target: &Target, incident: &IncidentId, known: Option<Box<Containment>>) -> Self {
-        // What is over stays over; what comes now opens a containment of its own.
-        let mut course = match known.filter(|known| !known.is_over()) {
-            Some(known) => Self::resume(*known),
-            None => Self {
+    /// Goes on with what the journal holds, or opens a containment. A late look for an incident that let go does not hold again.
+    pub fn of(target: &Target, incident: &IncidentId, known: Option<Box<Containment>>, looks: Looks) -> Self {
+        let mut course = match known {
+            Some(known) if known.released.is_some() => Self::reopen(*known, incident),
+            // What is over stays over; what comes now opens a containment of its own.
+            Some(known) if !known.is_over() => Self::resume(*known),
+            _ => Self {
                 target: target.clone(),
                 opened_by: incident.clone(),
                 holders: BTreeSet::new(),
@@ -44,17 +63,40 @@ impl Course {
                 has_new_holder: false,
                 timeline: Vec::new(),
                 released: None,
+                unwritten: false,
                 work: Vec::new(),
             },
         };
-        course.has_new_holder = course.holders.insert(incident.clone());
+        if looks == Looks::Anew || !course.past.contains(incident) {
+            course.past.remove(incident);
+            course.has_new_holder = course.holders.insert(incident.clone());
+        }
+        course
+    }
+
+    /// Of a release, finished or not, what is still in place is contained by the new incident; nothing is put back on the way.
+    fn reopen(known: Containment, incident: &IncidentId) -> Self {
+        let mut course = Self::resume(known);
+        course.opened_by = incident.clone();
+        course.past.clear();
+        course.released = None;
+        course.unwritten = true;
+        let is_asked_for = |change: &AnyChange| matches!(change.release(), Release::KeepsUnlessAsked(_));
+        // A kept key remembers what it was before the first containment.
+        course.work.retain(|(change, task)| !task.state.is_over() || (is_asked_for(change) && task.state.is_kept()));
+        for (_, task) in &mut course.work {
+            // INVARIANT: only a release puts back.
+            if task.state == State::Undoing {
+                task.state = State::UndoFailed { why: "the release was interrupted".to_owned() };
+            }
+            task.owed = Owed::Nothing;
+        }
         course
     }
 
     /// Takes in the incidents of those who came while this one was worked on.
     pub fn join(&mut self, inbox: &Inbox) {
-        let incident = |mark: &String| IncidentId::parse(mark.split('#').next().unwrap_or_default()).ok();
-        for incident in inbox.iter().filter_map(incident) {
+        for incident in joined(inbox) {
             self.has_new_holder |= self.holders.insert(incident);
         }
     }
@@ -104,7 +146,8 @@ impl Course {
         for (stage, change) in changes {
             if self.known(&change).is_none() {
                 let state = if change.is_already_so() { State::Already } else { State::Intended };
-                let task = Task::planned(stage, state, change.release());
+                let task = Task::planned(stage, state, change.release()).at_most(change.most_tries());
+                self.unwritten |= task.state == State::Intended;
                 self.work.push((change, task));
             }
         }
@@ -112,13 +155,15 @@ impl Course {
 
     /// Holds what was surveyed just now (`before` of fresh changes) against what is known: what was undone is contained
     /// again, what has failed is tried again. Returns what was found undone, in words.
-    pub fn renew<'c>(&mut self, fresh: impl IntoIterator<Item = &'c AnyChange>) -> Result<Vec<String>, Illegal> {
-        let mut undone = Vec::new();
-        for change in fresh {
+    pub fn renew<'c>(&mut self, fresh: impl IntoIterator<Item = (u8, &'c AnyChange)>) -> Result<Vec<String>, Illegal> {
+        let (mut undone, mut news) = (Vec::new(), false);
+        for (stage, change) in fresh {
             let now = change.shown().before;
             let Some((known, task)) = self.known(change) else { continue };
             let shown = known.shown();
             let in_place = shown.after == now;
+            // A release gave it another place.
+            task.stage = stage;
             match task.state {
                 State::Done | State::Already if !in_place => {
                     undone.push(format!("{}: was {now}", shown.key()));
@@ -126,11 +171,78 @@ impl Course {
                     task.take(&TaskEvent::Contain)?;
                 }
                 State::Drifted { .. } | State::Failed { .. } if !in_place => task.take(&TaskEvent::Contain)?,
-                State::Drifted { .. } | State::Failed { .. } => task.state = State::Done,
+                // It could not be read back then, or somebody set it anew.
+                State::Drifted { .. } | State::Failed { .. } => {
+                    task.state = State::Done;
+                    news = true;
+                }
+                // After a release: what it left in place keeps its `before`.
+                State::Undoing | State::UndoFailed { .. } | State::Kept { .. } if in_place => {
+                    (task.state, task.owed) = (State::Done, Owed::Nothing);
+                    news = true;
+                }
+                // What was put back, or was away, and is there now is planned from what is there now.
+                State::Undoing | State::UndoFailed { .. } | State::Kept { .. } | State::Undone | State::Gone => {
+                    let state = if change.is_already_so() { State::Already } else { State::Intended };
+                    *task = Task::planned(task.stage, state, change.release()).at_most(change.most_tries());
+                    *known = change.clone();
+                }
                 _ => {}
             }
         }
+        self.unwritten |= news;
         Ok(undone)
+    }
+
+    /// What is held and not in this plan, because the account no longer leads there: nobody has looked at it.
+    pub fn unnamed(&self, plan: &Plan) -> Vec<usize> {
+        let named: BTreeSet<String> = plan.steps.iter().map(|step| step.change.shown().key()).collect();
+        let unseen = |(_, (change, task)): &(usize, &(AnyChange, Task))| {
+            matches!(task.state, State::Done | State::Already) && !named.contains(&change.shown().key())
+        };
+        (0..).zip(&self.work).filter(unseen).map(|(n, _)| n).collect()
+    }
+
+    /// Takes in what was seen of such a step: what was undone is contained again. Returns it in words.
+    pub(super) fn saw_unnamed(&mut self, n: usize, sight: Sight) -> Result<Option<String>, Illegal> {
+        let Some((change, task)) = self.work.get_mut(n) else { return Ok(None) };
+        match sight {
+            Sight::Seen(seen) if !seen.after => {
+                let what = format!("{}: was {}", change.shown().key(), seen.shown);
+                task.take(&TaskEvent::Seen(seen))?;
+                task.take(&TaskEvent::Contain)?;
+                Ok(Some(what))
+            }
+            Sight::Gone => task.take(&TaskEvent::Gone).map(|()| None),
+            Sight::Seen(_) | Sight::Unreadable { .. } => Ok(None),
+        }
+    }
+
+    /// Takes back what was intended and is not in place, where guards no longer allow it: never what is refused, and what waits for
+    /// a person only while nothing of the containment is held, because a containment that was begun is finished.
+    pub fn withdraw<'c>(&mut self, held_back: impl IntoIterator<Item = (&'c AnyChange, HeldBack)>) -> bool {
+        let held_back: Vec<(&AnyChange, HeldBack)> = held_back.into_iter().collect();
+        // Whether the account has it already, though the journal does not know yet.
+        let applied = |known: &AnyChange| {
+            held_back.iter().any(|(fresh, _)| fresh.is_already_so() && fresh.shown().key() == known.shown().key())
+        };
+        let is_begun = self.work.iter().any(|(known, task)| match task.state {
+            State::Done | State::Drifted { .. } => true,
+            State::Intended => applied(known),
+            _ => false,
+        });
+        let count = self.work.len();
+        self.work.retain(|(known, task)| {
+            let key = known.shown().key();
+            let goes = |(fresh, why): &(&AnyChange, HeldBack)| {
+                let is_ours = task.state == State::Already || (task.state == State::Intended && !fresh.is_already_so());
+                is_ours && (*why == HeldBack::Refused || !is_begun) && fresh.shown().key() == key
+            };
+            !held_back.iter().any(goes)
+        });
+        let withdrawn = self.work.len() < count;
+        self.unwritten |= withdrawn;
+        withdrawn
     }
 
     /// Takes in what a fuller plan has beside the first one, whose things may be changing at this moment.
@@ -141,7 +253,7 @@ impl Course {
     ) -> Result<Vec<String>, Illegal> {
         let known: Vec<String> = first.steps.iter().map(|step| step.change.shown().key()).collect();
         let later: Vec<_> = allowed.filter(|(_, change)| !known.contains(&change.shown().key())).collect();
-        let undone = self.renew(later.iter().map(|(_, change)| *change))?;
+        let undone = self.renew(later.iter().copied())?;
         self.add(later.into_iter().map(|(stage, change)| (stage, change.clone())));
         Ok(undone)
     }
@@ -151,6 +263,7 @@ impl Course {
         if let Some((change, task)) = self.work.get_mut(n)
             && let Some(since) = change.since(other)
         {
+            self.unwritten = true;
             *task = Task::loaded(task.stage, State::Intended, since.release());
             *change = since;
         }
@@ -171,6 +284,26 @@ impl Course {
             }
         }
         Ok(())
+    }
+
+    /// Whether there is something that the journal does not hold yet.
+    pub fn has_unwritten(&self) -> bool {
+        self.unwritten
+    }
+
+    pub fn written(&mut self) {
+        self.unwritten = false;
+    }
+
+    /// What is, or was, in place by this containment.
+    pub fn held(&self) -> BTreeSet<String> {
+        let is_held = |state: &State| matches!(state, State::Already | State::Done | State::Drifted { .. });
+        let held = self.work.iter().filter(|(_, task)| is_held(&task.state));
+        held.map(|(change, _)| change.shown().key()).collect()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.work.is_empty()
     }
 
     pub fn is_idle(&self) -> bool {
@@ -209,6 +342,6 @@ impl Course {
 }
 
 fn loaded(step: Step) -> (AnyChange, Task) {
-    let task = Task::loaded(step.stage, step.state, step.change.release());
+    let task = Task::loaded(step.stage, step.state, step.change.release()).at_most(step.change.most_tries());
     (step.change, task)
 }

@@ -44,6 +44,10 @@ pub enum State {
 }
 
 impl State {
+    pub fn is_kept(&self) -> bool {
+        matches!(self, Self::Kept { .. })
+    }
+
     /// Nothing is held, and nothing is under way.
     pub fn is_over(&self) -> bool {
         matches!(self, Self::Already | Self::Undone | Self::Kept { .. } | Self::ReleasedByHand { .. } | Self::Gone)

@@ -7,8 +7,8 @@ mod run;
 mod shared;
 mod task;
 
-pub use course::Course;
+pub use course::{Course, HeldBack, Looks};
 pub use machine::{Asked, Illegal, State, TaskEvent, transition};
 pub use release::{Release, ReleaseError, release};
-pub use run::{EngineError, Worker};
+pub use run::{EngineError, May, Worker};
 pub use task::{Answer, Next, Owed, Sight, Task, next, outcome};

@@ -1,6 +1,6 @@
 //! Putting back what an incident changed: each thing only where it is still what was set, in the order that the actions declare.
 
-use super::{Asked, Course, EngineError, Illegal, State, Worker};
+use super::{Asked, Course, EngineError, Illegal, May, State, Worker};
 use crate::{
     analyst::shown,
     aws::{Aws, AwsError},
@@ -49,11 +49,12 @@ impl Release {
     /// It is done, and could not be kept.
     pub async fn conclude(&self, journal: &dyn Journal, record: IncidentRecord) -> Result<Report, JournalError> {
         let report = self.report(&record);
-        journal.conclude(&record.id, &report, record.told.as_deref()).await?;
+        // Whatever comes next is news.
+        journal.conclude(&record.id, &report, None).await?;
         if self.course.holders().is_empty() {
             for id in self.course.past().iter().filter(|id| **id != record.id) {
                 let Some(record) = journal.incident(id).await? else { continue };
-                journal.conclude(id, &self.report(&record), record.told.as_deref()).await?;
+                journal.conclude(id, &self.report(&record), None).await?;
             }
         }
         Ok(report)
@@ -88,11 +89,12 @@ pub async fn release(
         return Err(ReleaseError::OtherAccount { own: own.clone(), target: target.account().clone() });
     }
     let key = target.key();
-    let (lease, known, mut inbox) = match journal.claim(&key, incident, now()).await? {
+    let since = now();
+    let (lease, known, mut inbox) = match journal.claim(&key, incident, since).await? {
         Claim::Held { lease, containment, inbox } => (lease, containment, inbox),
         Claim::Joined => return Err(ReleaseError::Busy),
     };
-    let worker = Worker { aws, journal, lease, clock, deadline: None };
+    let worker = Worker::new(aws, journal, clock, lease, since, None, May::PutBack);
     let result = match known {
         None => Err(ReleaseError::NothingHeld(incident.clone())),
         Some(known) if known.is_over() && asked == Asked::No => Err(ReleaseError::Closed(incident.clone())),

@@ -1,15 +1,21 @@
 //! The loop: ask the machine, do it all at once, journal what was learnt.
 
-use super::{Answer, Course, Illegal, Next, Sight, State, next, shared};
+use super::{
+    Answer, Course, Illegal, Next, Sight, State, next,
+    shared::{self, Whose},
+};
 use crate::{
-    actions::{AnyChange, Seen},
+    actions::{AnyChange, Seen, Side},
     aws::{Aws, AwsError},
     clock::Clock,
-    domain::Timestamp,
-    journal::{Containment, Journal, JournalError, Lease},
+    domain::{Text, Timestamp},
+    journal::{Containment, Journal, JournalError, LEASE, Lease},
 };
 use futures::future::join_all;
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
 
 /// What journal and notification need of an invocation; nothing is begun with less left.
 const RESERVE: Duration = Duration::from_secs(5);
@@ -35,9 +41,35 @@ pub struct Worker<'a> {
     pub clock: &'a Clock,
     /// When the invocation ends; `None` where nothing ends it.
     pub deadline: Option<Timestamp>,
+    may: May,
+    /// In milliseconds.
+    held_until: AtomicI64,
 }
 
-impl Worker<'_> {
+/// What a worker may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum May {
+    Tighten,
+    PutBack,
+}
+
+/// Of a lease, what a change needs at least.
+const ENOUGH: Duration = Duration::from_millis(1_500);
+
+impl<'a> Worker<'a> {
+    /// `since` is when the lease was taken.
+    pub fn new(
+        aws: &'a Aws,
+        journal: &'a dyn Journal,
+        clock: &'a Clock,
+        lease: Lease,
+        since: Timestamp,
+        deadline: Option<Timestamp>,
+        may: May,
+    ) -> Self {
+        Self { aws, journal, lease, clock, deadline, may, held_until: AtomicI64::new(since.plus(LEASE).millis()) }
+    }
+
     /// Journals every `before`; nothing is applied before this has been answered.
     pub async fn write(&self, course: &Course) -> Result<(), EngineError> {
         self.write_down(&course.containment()).await
@@ -45,11 +77,13 @@ impl Worker<'_> {
 
     /// The same of a course as it was.
     pub async fn write_down(&self, containment: &Containment) -> Result<(), EngineError> {
+        let now = self.now();
         let (written, shared) = futures::join!(
-            self.journal.write(&self.lease, containment, self.now()),
+            self.journal.write(&self.lease, containment, now),
             shared::enter(self.journal, &self.lease.target, containment)
         );
         written?;
+        self.held_until.store(now.plus(LEASE).millis(), Ordering::Relaxed);
         Ok(shared?)
     }
 
@@ -59,7 +93,7 @@ impl Worker<'_> {
             (0..).zip(course.steps()).filter(|(_, (change, task))| change.is_shared() && task.state == State::Already);
         let already: Vec<(usize, AnyChange)> = already.map(|(n, (change, _))| (n, change.clone())).collect();
         for (n, change) in already {
-            if let Some(other) = shared::elsewhere(self.journal, &self.lease.target, &change).await? {
+            if let Some(other) = shared::elsewhere(self.journal, &self.lease.target, &change, Whose::Before).await? {
                 course.note(self.now(), format!("{}: is held for {} too", change.shown().key(), other.target));
                 course.adopt(n, &other.change);
             }
@@ -70,7 +104,7 @@ impl Worker<'_> {
     /// Of each step, by whom else its thing is held.
     pub async fn others(&self, course: &Course) -> Result<Vec<Option<String>>, EngineError> {
         let one = async |change: &AnyChange| match change.is_shared() {
-            true => shared::elsewhere(self.journal, &self.lease.target, change).await,
+            true => shared::elsewhere(self.journal, &self.lease.target, change, Whose::Hold).await,
             false => Ok(None),
         };
         let held = join_all(course.steps().map(|(change, _)| one(change))).await;
@@ -104,8 +138,50 @@ impl Worker<'_> {
 
     /// One round. What came of it is for [`Self::learn`].
     pub async fn send(&self, course: &Course, due: &[usize]) -> Vec<Result<(), AwsError>> {
-        let apply = |n: &usize| course.work.get(*n).map(|(change, task)| change.apply(self.aws, task.side()));
+        // A call that outlives the lease could land on what another worker, or a release, has set meanwhile.
+        let left = self.lease_left();
+        let apply = |n: &usize| course.work.get(*n).map(|(change, task)| self.apply(change, task.side(), left));
         join_all(due.iter().filter_map(apply)).await
+    }
+
+    async fn apply(&self, change: &AnyChange, side: Side, left: Duration) -> Result<(), AwsError> {
+        const OPERATION: &str = "change";
+        // INVARIANT: only a release puts back.
+        if side == Side::Before && self.may == May::Tighten {
+            return Err(AwsError::incomplete(OPERATION, "only a release puts back"));
+        }
+        let late =
+            |_| AwsError::Ambiguous { operation: OPERATION, message: Text::new("no answer before the lease ends") };
+        tokio::time::timeout(left, change.apply(self.aws, side)).await.map_err(late)?
+    }
+
+    fn lease_left(&self) -> Duration {
+        let left = self.held_until.load(Ordering::Relaxed) - self.now().millis();
+        Duration::from_millis(u64::try_from(left).unwrap_or_default())
+    }
+
+    /// The lease as it must be before anything is sent: extended where little of it is left.
+    pub async fn hold(&self, course: &Course) -> Result<(), EngineError> {
+        match self.lease_left() < ENOUGH {
+            true => self.write(course).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Looks at what the plan does not name any more, and contains it again where it was undone. Returns that in words.
+    pub async fn look_after(&self, course: &mut Course, unnamed: &[usize]) -> Result<Vec<String>, EngineError> {
+        if unnamed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sights = {
+            let read = |n: &usize| course.work.get(*n).map(|(change, _)| change.read(self.aws));
+            join_all(unnamed.iter().filter_map(read)).await
+        };
+        let mut undone = Vec::new();
+        for (n, sight) in unnamed.iter().zip(sights) {
+            undone.extend(course.saw_unnamed(*n, self::sight(sight))?);
+        }
+        Ok(undone)
     }
 
     /// Takes in the answers, in the order of `due`.
@@ -146,8 +222,10 @@ impl Worker<'_> {
             match next(&course.tasks()) {
                 Next::Rest => return self.write(course).await,
                 Next::Apply(due) => {
+                    self.hold(course).await?;
                     let answers = self.send(course, &due).await;
                     self.learn(course, &due, answers)?;
+                    looks = 0;
                 }
                 Next::Read(due) => {
                     tokio::time::sleep(READ_AGAIN * looks).await;

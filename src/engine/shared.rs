@@ -18,9 +18,19 @@ pub struct Elsewhere {
 
 /// Enters what the containment holds and others may hold too, in the round in which it is journalled.
 pub async fn enter(journal: &dyn Journal, target: &str, containment: &Containment) -> Result<(), JournalError> {
-    let held = containment.steps.iter().filter(|step| step.change.is_shared() && !step.state.is_over());
+    // What is further than intended was entered when it was that.
+    let held = containment.steps.iter().filter(|step| step.change.is_shared() && step.state == State::Intended);
     let things: Vec<String> = held.map(|step| step.change.shown().key()).collect();
     try_join_all(things.iter().map(|thing| journal.share(thing, target))).await.map(drop)
+}
+
+/// What is asked of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Who keeps it in place.
+    Hold,
+    /// Who knows what was there before.
+    Before,
 }
 
 /// Who else holds the thing of this change, if anybody does.
@@ -28,11 +38,17 @@ pub async fn elsewhere(
     journal: &dyn Journal,
     target: &str,
     change: &AnyChange,
+    whose: Whose,
 ) -> Result<Option<Elsewhere>, JournalError> {
     let thing = change.shown().key();
     for other in journal.sharers(&thing).await?.iter().filter(|other| *other != target) {
         let Some(containment) = journal.read(other).await? else { continue };
-        let holds = |state: &State| matches!(state, State::Intended | State::Done | State::Drifted { .. });
+        let holds = |state: &State| match state {
+            State::Intended | State::Done | State::Drifted { .. } => true,
+            // It is on its way out, and what was there before is the other's `before` all the same.
+            State::Undoing | State::UndoFailed { .. } => whose == Whose::Before,
+            _ => false,
+        };
         let step = containment.steps.into_iter().find(|step| step.change.shown().key() == thing && holds(&step.state));
         if let Some(step) = step {
             return Ok(Some(Elsewhere { target: containment.target, change: step.change }));

@@ -24,6 +24,7 @@ pub struct Task {
     pub owed: Owed,
     applied: u8,
     read: u8,
+    most_tries: u8,
 }
 
 /// What came of applying.
@@ -55,13 +56,18 @@ impl Task {
     /// A step that was planned from facts just read.
     pub fn planned(stage: u8, state: State, release: Release) -> Self {
         let owed = if state == State::Intended { Owed::Apply } else { Owed::Nothing };
-        Self { stage, state, release, owed, applied: 0, read: 0 }
+        Self { stage, state, release, owed, applied: 0, read: 0, most_tries: MOST_TRIES }
     }
 
     /// A step from the journal: what came of it is read before anything is done.
     pub fn loaded(stage: u8, state: State, release: Release) -> Self {
         let owed = if matches!(state, State::Intended | State::Undoing) { Owed::Read } else { Owed::Nothing };
-        Self { stage, state, release, owed, applied: 0, read: 0 }
+        Self { stage, state, release, owed, applied: 0, read: 0, most_tries: MOST_TRIES }
+    }
+
+    /// How often it is applied in this run.
+    pub fn at_most(self, most_tries: u8) -> Self {
+        Self { most_tries, ..self }
     }
 
     /// Which side applying sets now.
@@ -96,11 +102,11 @@ impl Task {
                 if !self.is_moving() {
                     return Ok(());
                 }
-                if self.applied < MOST_TRIES {
+                if self.applied < self.most_tries {
                     self.owed = Owed::Apply;
                     return Ok(());
                 }
-                self.take(&TaskEvent::Refused { why: format!("applied {MOST_TRIES} times, still {shown}") })
+                self.take(&TaskEvent::Refused { why: format!("applied {} times, still {shown}", self.most_tries) })
             }
             Sight::Gone => self.take(&TaskEvent::Gone),
             Sight::Unreadable { why } => {
@@ -153,6 +159,8 @@ pub fn outcome<'a>(states: impl Iterator<Item = &'a State>, open: usize) -> Outc
     for state in states {
         match state {
             State::Already | State::Done => held += 1,
+            // What is gone, or was left to stay, leaves nothing open.
+            State::Gone | State::Kept { .. } => {}
             _ => not_held += 1,
         }
     }
@@ -241,6 +249,7 @@ mod tests {
             (vec![&State::Intended], 0, OutcomeKind::NotContained),
             (vec![], 0, OutcomeKind::NotContained),
             (vec![&State::Gone], 0, OutcomeKind::NotContained),
+            (vec![&done, &State::Gone], 0, OutcomeKind::Contained),
         ] {
             assert_eq!(outcome(states.into_iter(), open), expected);
         }

@@ -254,15 +254,31 @@ impl Journal for DynamoJournal {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<(), JournalError>> {
         async move {
-            let mut item = key(format!("I#{id}"), "HEAD");
-            item.insert("schema".to_owned(), V::N(SCHEMA.to_owned()));
-            item.insert("opened".to_owned(), millis(now));
-            if let Some(treatment) = treatment {
-                item.insert("treatment".to_owned(), text(treatment)?);
-            }
-            let call = self.client.put_item().table_name(&self.table).set_item(Some(item));
-            let call = call.condition_expression("attribute_not_exists(pk)");
-            match call.send().await.map_err(classify("dynamodb:PutItem")) {
+            let call = self.client.update_item().table_name(&self.table);
+            let call = call
+                .set_key(Some(key(format!("I#{id}"), "HEAD")))
+                .expression_attribute_names("#schema", "schema")
+                .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()))
+                .expression_attribute_values(":now", millis(now));
+            let call = match treatment {
+                None => call
+                    .update_expression("SET #schema = :schema, opened = :now")
+                    .condition_expression("attribute_not_exists(pk)"),
+                // A finding is published again with more evidence, and more may be allowed for it then.
+                Some(treatment) => call
+                    .update_expression(
+                        "SET #schema = :schema, opened = if_not_exists(opened, :now), treatment = :treatment, evidence = :evidence",
+                    )
+                    .condition_expression(
+                        "(attribute_not_exists(#schema) OR #schema = :schema) AND (attribute_not_exists(evidence) OR evidence <= :evidence)",
+                    )
+                    .expression_attribute_values(":treatment", text(treatment)?)
+                    .expression_attribute_values(
+                        ":evidence",
+                        millis(treatment.evidence_from.unwrap_or(Timestamp::from_millis(0))),
+                    ),
+            };
+            match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
                 Ok(_) | Err(AwsError::Conflict { .. }) => Ok(()),
                 Err(error) => Err(error.into()),
             }

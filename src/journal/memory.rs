@@ -131,7 +131,14 @@ impl Journal for MemoryJournal {
             told: None,
             approved: None,
         };
-        self.content().incidents.entry(id.clone()).or_insert_with(fresh);
+        let mut content = self.content();
+        let record = content.incidents.entry(id.clone()).or_insert_with(fresh);
+        let from = |treatment: &Treatment| treatment.evidence_from;
+        if let Some(treatment) = treatment
+            && record.treatment.as_ref().map(from).is_none_or(|known| known <= from(treatment))
+        {
+            record.treatment = Some(treatment.clone());
+        }
         ready(Ok(())).boxed()
     }
 

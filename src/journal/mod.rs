@@ -84,6 +84,11 @@ pub enum Claim {
 /// Deliveries that met a live lease, each with a name of its own.
 pub type Inbox = BTreeSet<String>;
 
+/// The incidents of those who came.
+pub fn joined(inbox: &Inbox) -> impl Iterator<Item = IncidentId> {
+    inbox.iter().filter_map(|mark| IncidentId::parse(mark.split('#').next().unwrap_or_default()).ok())
+}
+
 #[derive(Debug, PartialEq, Eq)]
 pub enum GivenBack {
     Yes,
@@ -150,7 +155,7 @@ pub trait Journal: Registry {
     /// The targets that may hold the thing.
     fn sharers<'a>(&'a self, thing: &'a str) -> BoxFuture<'a, Result<BTreeSet<String>, JournalError>>;
 
-    /// Enters the incident if it is new; a known one keeps what is known of it.
+    /// Enters the incident if it is new; of a known one only the treatment is replaced, by one whose evidence is not older.
     fn open<'a>(
         &'a self,
         id: &'a IncidentId,

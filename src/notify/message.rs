@@ -27,7 +27,7 @@ impl Notification {
     /// What is new to people, whatever the delivery: outcome, plan and the state of each step.
     pub fn digest(report: &Report) -> String {
         let states: Vec<String> =
-            report.steps.iter().map(|step| format!("{} {} {}", step.action, step.target, step.state)).collect();
+            report.steps.iter().map(|step| format!("{} {} {}", step.action, step.target, kind(&step.state))).collect();
         let text =
             format!("{}\n{}\n{}", report.outcome.kind, report.plan.as_deref().unwrap_or_default(), states.join("\n"));
         Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
@@ -41,6 +41,11 @@ impl Notification {
             _ => true,
         }
     }
+}
+
+/// Without the reason, which AWS words anew each time.
+fn kind(state: &str) -> &str {
+    state.split(':').next().unwrap_or(state)
 }
 
 fn subject(report: &Report) -> String {

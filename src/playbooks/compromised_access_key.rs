@@ -2,8 +2,9 @@
 //!
 //! # What it does
 //! Attaches AWSDenyAll to the user, and makes all his access keys Inactive, not only the one that was reported: whoever has
-//! one key has made another. Where the quota of attached policies is used up, an inline deny takes the place of the
+//! one key has made another. SSH keys, signing certificates and service-specific credentials become Inactive too. Where the quota of attached policies is used up, an inline deny takes the place of the
 //! attachment. The deny also ends what the user made with GetSessionToken and GetFederationToken, and his console sessions.
+//! Sessions of roles that his keys have assumed in the last twelve hours are looked up in CloudTrail, and each is denied on its role.
 //! # Fires on
 //! GuardDuty findings of the IAMUser and S3 families about an IAM user, by key or by console session.
 //! # Blast radius
@@ -11,9 +12,10 @@
 //! is not touched.
 //! # Undo
 //! `cordon release` takes the deny away, only where nobody changed it since. Keys stay Inactive, because one that leaked once
-//! is known; `--reactivate-keys` makes those Active again that were. Nothing goes back by itself.
+//! is known, nor do other credentials; `--reactivate-keys` makes those Active again that were. Nothing goes back by itself.
 //! # Limits
-//! Roles that the user has assumed keep their sessions. Password and MFA devices are not changed. IAM takes seconds to
+//! CloudTrail shows a session some minutes after it was made, in the region where it was asked for: Cordon's own and us-east-1 are
+//! looked into. Sessions in other accounts are named. Password and MFA devices are not changed. IAM takes seconds to
 //! spread the change; a renamed user is found by his unique id.
 //! # References
 //! IAM user guide, "IAM and AWS STS quotas", "Managing access keys"; MITRE ATT&CK T1078.004, T1098.001.
@@ -24,7 +26,8 @@ use crate::{
     actions::{AnyChange, Attachment, Change, KeyStatus, PolicyState, UserInlineDeny},
     domain::{Outcome, OutcomeKind, ResidualRisk, Way},
     policy::Subject,
-    survey::{Facts, User},
+    principal,
+    survey::{Facts, Found, HandedOn, HandedSession, SignIn, User},
     triage::Situation,
 };
 
@@ -61,10 +64,71 @@ impl Playbook for CompromisedAccessKey {
         for (key, status) in &user.keys {
             changes.push(Change { target: key.clone(), before: *status, after: KeyStatus::Inactive }.into());
         }
+        match &user.credentials {
+            Ok(credentials) => changes.extend(credentials.iter().map(|(credential, status)| {
+                Change { target: credential.clone(), before: *status, after: KeyStatus::Inactive }.into()
+            })),
+            Err(error) => {
+                let why = format!(
+                    "his SSH keys, certificates and service passwords could not be read, so they stay as they are: {error}"
+                );
+                plan.refused.push(Refusal { code: "credentials-unreadable", why });
+            }
+        }
+        plan.residual.extend(signs_in(user));
         plan.steps =
             changes.into_iter().map(|change| PlannedStep { stage: CUT, change, subject: subject.clone() }).collect();
+        match &user.handed_on {
+            None => {}
+            Some(Ok(handed)) => deny_handed_on(handed, &mut plan),
+            Some(Err(error)) => {
+                let text =
+                    format!("which sessions were made with his keys could not be looked up in CloudTrail: {error}");
+                plan.residual.push(ResidualRisk { way: Way::Unseen, text });
+            }
+        }
         Ok(plan)
     }
+}
+
+/// A deny of the user does not end the sessions of roles that he took on: each is a step of its own.
+fn deny_handed_on(handed: &HandedOn, plan: &mut Plan) {
+    let mut open = |text: String| plan.residual.push(ResidualRisk { way: Way::Open, text });
+    let mut denies = Vec::new();
+    for HandedSession { role, session, found } in &handed.sessions {
+        match found {
+            Found::Here { deny, role: now, state } => {
+                match principal::session_of(&now.path, now.trust.as_ref(), &deny.session) {
+                    Ok(_) => {
+                        let subject = Subject {
+                            account: deny.account.clone(),
+                            arn: Some(now.arn.clone()),
+                            unique_id: deny.role_id.to_string(),
+                        };
+                        let change = Change { target: deny.clone(), before: state.clone(), after: PolicyState::Deny };
+                        denies.push(PlannedStep { stage: CUT, change: change.into(), subject });
+                    }
+                    Err(cannot) => open(format!("session {session} of {role} was made with his keys: {}", cannot.why)),
+                }
+            }
+            Found::Elsewhere(account) => {
+                open(format!(
+                    "session {session} of {role} was made with his keys in account {account}: contain it there"
+                ));
+            }
+            Found::Gone => {}
+            Found::Unreadable(error) => {
+                open(format!("session {session} of {role} was made with his keys and is not denied: {error}"));
+            }
+        }
+    }
+    if handed.is_cut {
+        open(
+            "his keys were used more often than could be looked through in CloudTrail: look for AssumeRole there"
+                .to_owned(),
+        );
+    }
+    plan.steps.extend(denies);
 }
 
 /// The variant is chosen here, from facts, never at the error.
@@ -83,9 +147,24 @@ fn deny(user: &User) -> Result<AnyChange, Refusal> {
     }
 }
 
+/// Neither a password nor a device can be switched off and on again: the deny covers what they open.
+fn signs_in(user: &User) -> Option<ResidualRisk> {
+    let text = match &user.sign_in {
+        Ok(SignIn { has_password: false, mfa_devices: 0 }) => return None,
+        Ok(SignIn { has_password, mfa_devices }) => {
+            let password = if *has_password { "a password" } else { "no password" };
+            format!(
+                "for the console he has {password} and {mfa_devices} MFA devices, which are not changed; look whether they are his"
+            )
+        }
+        Err(error) => format!("whether he has a console password could not be read: {error}"),
+    };
+    Some(ResidualRisk { way: Way::Unseen, text })
+}
+
 fn unseen() -> Vec<ResidualRisk> {
     [
-        "sessions of roles that the user has assumed go on until they expire",
+        "sessions of roles that his keys have assumed in the last minutes are not in CloudTrail yet, and go on until they expire",
         "what the user did before stays: look for users, roles and keys that he made",
         "IAM takes seconds to spread the change",
     ]
@@ -122,6 +201,9 @@ mod tests {
                 (key("AKIAIOSFODNN7EXAMPLE"), KeyStatus::Active),
                 (key("AKIAI44QH8DHBEXAMPLE"), KeyStatus::Inactive),
             ],
+            credentials: Ok(Vec::new()),
+            sign_in: Ok(SignIn::default()),
+            handed_on: None,
             deny: UserAttachment {
                 account: account.clone(),
                 user: name.clone(),
@@ -137,7 +219,7 @@ mod tests {
     fn planned(user: User) -> (Vec<&'static str>, usize) {
         let incident = IncidentId::parse("amber-otter-k7m2q").unwrap();
         let case = Case { incident: &incident, partition: &Partition::standard() };
-        let plan = CompromisedAccessKey.plan(&Facts::User(user), &case).unwrap();
+        let plan = CompromisedAccessKey.plan(&Facts::User(Box::new(user)), &case).unwrap();
         (plan.steps.iter().map(|s| s.change.shown().action).collect(), plan.refused.len())
     }
 

@@ -1,23 +1,34 @@
-//! Takes a compromised EC2 instance off the network and denies its role session.
+//! Takes a compromised EC2 instance off the network, denies its role session and keeps what it can tell.
 //!
 //! # What it does
-//! Puts the empty quarantine group of its own VPC on every network interface of the instance, all at once, so that nothing
-//! new goes in or out. Denies everything to the session that the instance has of its role (`aws:userid` = role id and
-//! instance id), on that role and for that session alone. Tags the instance with the incident.
+//! All at once: puts the empty quarantine group of its own VPC on every network interface of the instance, so that nothing
+//! new goes in or out; puts it into Standby where it is a member of an Auto Scaling group, which would end it otherwise; protects it
+//! against termination and against being stopped, lets its own shutdown only stop it, and keeps its volumes on termination; tags it
+//! with the incident. At most one round later: denies everything to the session that the instance has of its role
+//! (`aws:userid` = role id and instance id), on that role and for that session alone. Then: the shortest timeouts for idle
+//! connections that EC2 allows, snapshots of all volumes, and no more traffic from target groups, by id and by address.
+//!
+//! A person is asked first where others depend on the instance: nodes of EKS and ECS clusters (by their tags, which can only make
+//! Cordon ask), source/destination check off, route tables that send through it, branch interfaces, and the only healthy target of a
+//! group. Asked too where that cannot be read.
 //! # Fires on
 //! GuardDuty findings of the EC2 and Runtime families that say that the instance works for somebody else: command and
 //! control, mining, denial of service, outbound brute force, exfiltration by DNS, malware on its volumes. Probes and inbound
 //! brute force do not fire it.
 //! # Blast radius
-//! The instance serves nobody any more; health checks fail, and an Auto Scaling group may replace it. Other instances with
-//! the same role keep it.
+//! The instance serves nobody any more. Its Auto Scaling group starts another in its place, from the same template and image. Other
+//! instances with the same role keep it.
 //! # Undo
-//! `cordon release` puts back the groups of each interface, the policy and the tag, each only where nobody changed it since.
+//! `cordon release` puts back, in this order: groups and timeouts of each interface, the policy, target groups, the place in the
+//! Auto Scaling group, protections, the tag; each only where nobody changed it since. Snapshots stay, as do the instance that took
+//! the place and the group's capacity, which is one higher then.
 //! The message prints the AWS CLI commands as well, for the day on which Cordon is broken. Nothing goes back by itself. The
 //! quarantine group of the VPC stays.
 //! # Limits
-//! Connections that were established before may go on: security groups do not cut tracked flows. DNS to the VPC resolver and
-//! the metadata service stay reachable. Credentials that were stolen work until IAM has spread the deny, which takes
+//! Connections that were established before may go on: security groups do not cut tracked flows. Behind a NAT gateway, an egress-only
+//! or transit gateway, a network load balancer or interface endpoints they surely do: the outcome is then PartiallyContained, and names
+//! the way. DNS to the VPC resolver and the metadata service stay reachable. Nodes of container clusters are known by their tags
+//! only; in a VPC with more than 100 target groups it is not looked whether it is the only healthy target, and a person is asked. Credentials that were stolen work until IAM has spread the deny, which takes
 //! seconds. Interfaces that an AWS service manages cannot be changed and are named. A finding that rests on DNS alone needs
 //! approval, because whoever makes a server resolve a name can cause it.
 //! # References
@@ -25,12 +36,15 @@
 //! MITRE ATT&CK T1496, T1071, T1552.005.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{CUT, Case, Plan, PlannedStep, Playbook, Refusal};
+use super::{CUT, Case, EVIDENCE, Plan, PlannedStep, Playbook, Refusal, SETTLE, TRAFFIC};
 use crate::{
-    actions::{Change, Groups, InstanceTag, InterfaceGroups, PolicyState, TagValue},
-    domain::{Outcome, OutcomeKind, ResidualRisk, Way},
+    actions::{
+        AnyChange, Change, ConnectionTracking, Groups, InstanceTag, InterfaceGroups, Lifecycle, OnTermination,
+        PolicyState, Registration, ScalingStandby, Snapshots, TagValue, Taken, Timeouts,
+    },
+    domain::{IncidentId, Outcome, OutcomeKind, Reason, ResidualRisk, Way},
     policy::Subject,
-    survey::{Facts, Instance, ProfileRole},
+    survey::{DefaultRoute, Facts, Instance, ProfileRole, Surroundings},
     triage::Situation,
 };
 
@@ -58,59 +72,279 @@ impl Playbook for CompromisedInstance {
             arn: instance.arn(case.partition),
             unique_id: instance.id.to_string(),
         };
-        let mut plan = Plan { residual: unseen(), ..Plan::default() };
-        isolate(instance, &subject, &mut plan);
-        deny_session(instance, &mut plan);
+        let mut draft = Draft { instance, subject, plan: Plan { residual: unseen(), ..Plan::default() } };
+        draft.isolate();
+        draft.deny_session();
+        draft.stand_by();
+        draft.protect();
+        draft.tag(case.incident);
+        draft.ask_where_others_depend();
+        if let Some(around) = &instance.around {
+            draft.settle(around);
+            draft.snapshot(around, case.incident);
+            draft.deregister(around);
+            draft.ask_where_others_route(around);
+            draft.name_what_stays_open(around);
+        }
+        Ok(draft.plan)
+    }
+}
+
+struct Draft<'a> {
+    instance: &'a Instance,
+    subject: Subject,
+    plan: Plan,
+}
+
+impl Draft<'_> {
+    fn step(&mut self, stage: u8, change: impl Into<AnyChange>) {
+        self.plan.steps.push(PlannedStep { stage, change: change.into(), subject: self.subject.clone() });
+    }
+
+    fn refuse(&mut self, code: &'static str, why: String) {
+        self.plan.refused.push(Refusal { code, why });
+    }
+
+    fn ask(&mut self, code: &'static str, why: String) {
+        self.plan.approval.push(Reason::new(code, why));
+    }
+
+    fn risk(&mut self, way: Way, text: String) {
+        self.plan.residual.push(ResidualRisk { way, text });
+    }
+
+    fn isolate(&mut self) {
+        for interface in &self.instance.interfaces {
+            if let Some(owner) = &interface.managed_by {
+                let why = format!("interface {} is managed by {owner} and cannot be changed", interface.id);
+                self.refuse("managed-interface", why);
+                continue;
+            }
+            let target = InterfaceGroups {
+                account: self.instance.account.clone(),
+                region: self.instance.region.clone(),
+                vpc: interface.vpc.clone(),
+                interface: interface.id.clone(),
+            };
+            self.step(CUT, Change { target, before: interface.groups.clone(), after: Groups::quarantine() });
+        }
+        if self.instance.interfaces.is_empty() {
+            self.refuse("no-interface", format!("instance {} shows no network interface", self.instance.id));
+        }
+    }
+
+    fn deny_session(&mut self) {
+        match &self.instance.role {
+            ProfileRole::NoProfile | ProfileRole::Pending { .. } => {}
+            ProfileRole::Known { deny, arn, state } => {
+                let subject = Subject {
+                    account: deny.account.clone(),
+                    arn: Some(arn.clone()),
+                    unique_id: deny.role_id.to_string(),
+                };
+                let change = Change { target: deny.clone(), before: state.clone(), after: PolicyState::Deny }.into();
+                self.plan.steps.push(PlannedStep { stage: CUT, change, subject });
+            }
+            ProfileRole::Unreadable { why } => {
+                let why = format!("the role of the instance could not be read, so its session is not denied: {why}");
+                self.refuse("role-unreadable", why);
+            }
+        }
+    }
+
+    /// A silent instance is unhealthy, and its group would end it, with all that is on it.
+    fn stand_by(&mut self) {
+        match &self.instance.scaling {
+            Ok(None) => {}
+            Ok(Some((group, Lifecycle::Other(state)))) => {
+                let text = format!(
+                    "its Auto Scaling group {group} has it in `{state}`, where it cannot be set aside; the group may end it"
+                );
+                self.risk(Way::Unseen, text);
+            }
+            Ok(Some((group, lifecycle))) => {
+                let target = ScalingStandby {
+                    account: self.instance.account.clone(),
+                    region: self.instance.region.clone(),
+                    group: group.clone(),
+                    instance: self.instance.id.clone(),
+                };
+                self.step(CUT, Change { target, before: lifecycle.clone(), after: Lifecycle::Standby });
+            }
+            Err(error) => {
+                let why = format!("whether an Auto Scaling group may end the instance could not be read: {error}");
+                self.refuse("scaling-unreadable", why);
+            }
+        }
+    }
+
+    fn protect(&mut self) {
+        if self.instance.is_spot {
+            self.risk(Way::Unseen, "a Spot instance takes no protection: AWS may end it at any time".to_owned());
+        }
+        for (target, state) in &self.instance.attributes {
+            // EC2 user guide: neither protection can be set on Spot instances, nor can what their shutdown does.
+            match state {
+                _ if self.instance.is_spot => {}
+                Ok(before) => {
+                    let change = Change { target: target.clone(), before: *before, after: target.attribute.kept() };
+                    self.step(CUT, change);
+                }
+                Err(error) => {
+                    let why =
+                        format!("{} of the instance could not be read, so it is not set: {error}", target.attribute);
+                    self.refuse("attribute-unreadable", why);
+                }
+            }
+        }
+        for (target, before) in &self.instance.volumes {
+            self.step(CUT, Change { target: target.clone(), before: *before, after: OnTermination::Kept });
+        }
+    }
+
+    fn tag(&mut self, incident: &IncidentId) {
         let target = InstanceTag {
-            account: instance.account.clone(),
-            region: instance.region.clone(),
-            instance: instance.id.clone(),
+            account: self.instance.account.clone(),
+            region: self.instance.region.clone(),
+            instance: self.instance.id.clone(),
         };
-        let after = TagValue(Some(case.incident.to_string()));
-        let change = Change { target, before: instance.tag.clone(), after }.into();
-        plan.steps.push(PlannedStep { stage: CUT, change, subject });
-        Ok(plan)
+        let after = TagValue(Some(incident.to_string()));
+        self.step(CUT, Change { target, before: self.instance.tag.clone(), after });
+    }
+
+    fn snapshot(&mut self, around: &Surroundings, incident: &IncidentId) {
+        if self.instance.volumes.is_empty() {
+            return;
+        }
+        let target = Snapshots {
+            account: self.instance.account.clone(),
+            region: self.instance.region.clone(),
+            instance: self.instance.id.clone(),
+            volumes: self.instance.volumes.iter().map(|(volume, _)| volume.volume.clone()).collect(),
+            incident: incident.clone(),
+        };
+        match &around.snapshots {
+            Ok(before) => self.step(EVIDENCE, Change { target, before: *before, after: Taken::Yes }),
+            Err(error) => {
+                let why = format!("its snapshots could not be looked for, so none are taken: {error}");
+                self.refuse("snapshots-unreadable", why);
+            }
+        }
+    }
+
+    fn settle(&mut self, around: &Surroundings) {
+        // On Nitro v6 the default is short already, and could not be put back.
+        if around.nitro != Ok(true) || is_nitro_v6(&self.instance.kind) {
+            return;
+        }
+        for interface in self.instance.interfaces.iter().filter(|interface| interface.managed_by.is_none()) {
+            let target = ConnectionTracking {
+                account: self.instance.account.clone(),
+                region: self.instance.region.clone(),
+                interface: interface.id.clone(),
+            };
+            self.step(SETTLE, Change { target, before: interface.timeouts, after: Timeouts::SHORTEST });
+        }
+    }
+
+    fn deregister(&mut self, around: &Surroundings) {
+        for registered in around.registrations.iter().flatten() {
+            let change = Change {
+                target: registered.target.clone(),
+                before: registered.state,
+                after: Registration::Deregistered,
+            };
+            self.step(TRAFFIC, change);
+        }
+    }
+
+    fn ask_where_others_depend(&mut self) {
+        if let Some(tag) = &self.instance.node_of {
+            self.ask(
+                "container-node",
+                format!("by its tag `{tag}` it is a node of a container cluster: its pods or tasks stop with it"),
+            );
+        }
+        for interface in &self.instance.interfaces {
+            if !interface.checks_destination {
+                self.ask("router", format!("interface {} passes on what is not for it (source/destination check off): others reach the network through it", interface.id));
+            }
+            if interface.is_trunk {
+                self.ask(
+                    "branch-interfaces",
+                    format!("branch interfaces of containers hang on {}, with groups of their own", interface.id),
+                );
+            }
+        }
+    }
+
+    fn ask_where_others_route(&mut self, around: &Surroundings) {
+        match &around.routes {
+            Ok(routes) if !routes.through_it.is_empty() => {
+                let tables: Vec<&str> = routes.through_it.iter().map(String::as_str).collect();
+                self.ask("route-target", format!("route tables send through it: {}", tables.join(", ")));
+            }
+            Ok(_) => {}
+            Err(error) => self.ask("routes-unreadable", format!("who routes through it could not be read: {error}")),
+        }
+        match &around.registrations {
+            Ok(registrations) => {
+                for registered in registrations.iter().filter(|registered| registered.is_only_healthy) {
+                    let group = &registered.target.group;
+                    self.ask("only-healthy-target", format!("it is the only healthy target of {group}"));
+                }
+            }
+            Err(error) => {
+                self.ask(
+                    "capacity-unknown",
+                    format!("whether it is the only healthy target of a group could not be read: {error}"),
+                );
+            }
+        }
+    }
+
+    fn name_what_stays_open(&mut self, around: &Surroundings) {
+        for (interface, way) in around.routes.iter().flat_map(|routes| &routes.ways) {
+            if let DefaultRoute::Tracked(through) = way {
+                self.risk(Way::Open, format!("connections of {interface} that were established before go on through {through}, which tracks them; stop the instance if that must not be"));
+            }
+        }
+        for registered in around.registrations.iter().flatten().filter(|registered| registered.by_network_balancer) {
+            let group = &registered.target.group;
+            self.risk(
+                Way::Open,
+                format!("flows through the network load balancer of {group} that were established before go on"),
+            );
+        }
+        match &around.endpoints {
+            Ok(endpoints) if !endpoints.is_empty() => {
+                let mut shown: Vec<&str> = endpoints.iter().map(String::as_str).take(5).collect();
+                if endpoints.len() > shown.len() {
+                    shown.push("…");
+                }
+                self.risk(
+                    Way::Open,
+                    format!(
+                        "connections to interface endpoints of its VPC that were established before go on: {}",
+                        shown.join(", ")
+                    ),
+                );
+            }
+            Ok(_) => {}
+            Err(error) => {
+                self.risk(Way::Unseen, format!("whether its VPC has interface endpoints could not be read: {error}"))
+            }
+        }
     }
 }
 
-fn isolate(instance: &Instance, subject: &Subject, plan: &mut Plan) {
-    for interface in &instance.interfaces {
-        if let Some(owner) = &interface.managed_by {
-            let why = format!("interface {} is managed by {owner} and cannot be changed", interface.id);
-            plan.refused.push(Refusal { code: "managed-interface", why });
-            continue;
-        }
-        let target = InterfaceGroups {
-            account: instance.account.clone(),
-            region: instance.region.clone(),
-            vpc: interface.vpc.clone(),
-            interface: interface.id.clone(),
-        };
-        let change = Change { target, before: interface.groups.clone(), after: Groups::quarantine() }.into();
-        plan.steps.push(PlannedStep { stage: CUT, change, subject: subject.clone() });
-    }
-    if instance.interfaces.is_empty() {
-        plan.refused.push(Refusal {
-            code: "no-interface",
-            why: format!("instance {} shows no network interface", instance.id),
-        });
-    }
-}
-
-fn deny_session(instance: &Instance, plan: &mut Plan) {
-    match &instance.role {
-        ProfileRole::NoProfile | ProfileRole::Pending { .. } => {}
-        ProfileRole::Known { deny, arn, state } => {
-            let subject =
-                Subject { account: deny.account.clone(), arn: Some(arn.clone()), unique_id: deny.role_id.to_string() };
-            let change = Change { target: deny.clone(), before: state.clone(), after: PolicyState::Deny }.into();
-            plan.steps.push(PlannedStep { stage: CUT, change, subject });
-        }
-        ProfileRole::Unreadable { why } => {
-            let why = format!("the role of the instance could not be read, so its session is not denied: {why}");
-            plan.refused.push(Refusal { code: "role-unreadable", why });
-        }
-    }
+/// The eighth generation of a family and later ones (EC2 instance types guide, Nitro system versions).
+fn is_nitro_v6(kind: &str) -> bool {
+    let family = kind.split('.').next().unwrap_or_default();
+    let generation: String =
+        family.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+    // High-memory families such as `u7i` and graphics `g7e` count otherwise; only what is known to be older is changed.
+    !generation.parse::<u32>().is_ok_and(|generation| generation < 7)
 }
 
 fn unseen() -> Vec<ResidualRisk> {
@@ -140,7 +374,12 @@ mod tests {
         Interface {
             id: InterfaceId::parse(id).unwrap(),
             vpc: VpcId::parse(vpc).unwrap(),
+            subnet: None,
             groups: Groups(groups.iter().map(|id| Group::Id(GroupId::parse(id).unwrap())).collect()),
+            addresses: Vec::new(),
+            timeouts: Timeouts::DEFAULT,
+            checks_destination: true,
+            is_trunk: false,
             managed_by: managed_by.map(str::to_owned),
         }
     }
@@ -151,16 +390,24 @@ mod tests {
             region: Region::parse("us-east-1").unwrap(),
             id: InstanceId::parse("i-0a1b2c3d").unwrap(),
             state: "running".into(),
+            kind: "t3.micro".into(),
+            is_spot: false,
+            node_of: None,
             interfaces,
             tag: TagValue(None),
+            scaling: Ok(None),
+            attributes: Vec::new(),
+            volumes: Vec::new(),
+            target_groups: Ok(Vec::new()),
             role,
+            around: None,
         }
     }
 
     fn lines(instance: Instance) -> (Vec<String>, Vec<&'static str>, String) {
         let incident = IncidentId::parse("amber-otter-k7m2q").unwrap();
         let case = Case { incident: &incident, partition: &Partition::standard() };
-        let plan = CompromisedInstance.plan(&Facts::Instance(instance), &case).unwrap();
+        let plan = CompromisedInstance.plan(&Facts::Instance(Box::new(instance)), &case).unwrap();
         let line = |step: &PlannedStep| step.change.shown().line();
         (plan.steps.iter().map(line).collect(), plan.refused.iter().map(|r| r.code).collect(), plan.hash())
     }

@@ -11,8 +11,8 @@
 //! `cordon release` deletes the policy, or puts back what stood under its name, only where nobody changed it since. Nothing
 //! goes back by itself.
 //! # Limits
-//! Where the caller chooses the session name, he can assume the role again under another: the outcome is then
-//! PartiallyContained, and who may assume the role is for a person to decide. Service-linked roles and Identity Center's
+//! The name of a session is fixed only where the role trusts EC2 or Lambda alone. Anywhere else the caller chooses it, and can assume
+//! the role again under another: the outcome is then PartiallyContained, and names who may assume the role. Service-linked roles and Identity Center's
 //! roles cannot be changed from within the account and are declined with the place where they can. IAM takes seconds to
 //! spread the policy.
 //! # References
@@ -22,8 +22,9 @@
 use super::{CUT, Case, Plan, PlannedStep, Playbook};
 use crate::{
     actions::{Change, PolicyState},
-    domain::{InstanceId, Outcome, OutcomeKind, ResidualRisk, Way},
+    domain::{Outcome, OutcomeKind, ResidualRisk, Way},
     policy::Subject,
+    principal::{self, Session},
     survey::{Facts, RoleSession},
     triage::Situation,
 };
@@ -47,43 +48,29 @@ impl Playbook for CompromisedRoleSession {
         let Facts::RoleSession(session) = facts else {
             return Err(Outcome::because(OutcomeKind::Declined, "other-target", "the target is no role session"));
         };
-        changeable(&session.role.path)?;
+        let what = principal::session_of(&session.role.path, session.role.trust.as_ref(), &session.deny.session);
+        let what = what.map_err(|cannot| Outcome::because(OutcomeKind::Declined, cannot.code, cannot.why))?;
         let target = session.deny.clone();
         let subject = Subject {
             account: target.account.clone(),
             arn: Some(session.role.arn.clone()),
             unique_id: target.role_id.to_string(),
         };
-        let residual = residual(session);
+        let residual = residual(session, &what);
         let change = Change { target, before: session.state.clone(), after: PolicyState::Deny }.into();
-        Ok(Plan { steps: vec![PlannedStep { stage: CUT, change, subject }], residual, refused: Vec::new() })
+        Ok(Plan { steps: vec![PlannedStep { stage: CUT, change, subject }], residual, ..Plan::default() })
     }
 }
 
-fn changeable(path: &str) -> Result<(), Outcome> {
-    let declined = |code, why: &str| Err(Outcome::because(OutcomeKind::Declined, code, why));
-    if path.starts_with("/aws-service-role/") {
-        return declined(
-            "service-linked-role",
-            "a service-linked role cannot be changed; look at the service that it belongs to",
-        );
-    }
-    if path.starts_with("/aws-reserved/") {
-        return declined(
-            "identity-center-role",
-            "an Identity Center role cannot be changed from within the account; revoke the person's sessions or the assignment in Identity Center",
-        );
-    }
-    Ok(())
-}
-
-fn residual(session: &RoleSession) -> Vec<ResidualRisk> {
-    let mut residual =
-        vec![ResidualRisk { way: Way::Unseen, text: "IAM takes seconds to spread the policy".to_owned() }];
-    // EC2 names the session of an instance's role after the instance; anybody else chooses.
-    if InstanceId::parse(session.deny.session.as_str()).is_err() {
-        let role = &session.deny.role;
-        let text = format!("role {role} can be assumed again under another session name; look at who may assume it");
+fn residual(session: &RoleSession, what: &Session) -> Vec<ResidualRisk> {
+    let unseen = |text: String| ResidualRisk { way: Way::Unseen, text };
+    let mut residual = vec![
+        unseen("IAM takes seconds to spread the policy".to_owned()),
+        unseen(format!("it is {}", what.kind.shown())),
+    ];
+    if !what.again.is_empty() {
+        let (role, who) = (&session.deny.role, what.again.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
+        let text = format!("role {role} can be assumed again under another session name, by {who}");
         residual.push(ResidualRisk { way: Way::Open, text });
     }
     residual
@@ -97,6 +84,7 @@ mod tests {
         domain::{AccountId, Arn, IncidentId, Partition, RoleId, RoleName, SessionName},
         survey::Role,
     };
+    use serde_json::json;
 
     fn planned(path: &str, session: &str) -> Result<(usize, bool), String> {
         let deny = SessionDeny {
@@ -105,7 +93,9 @@ mod tests {
             role_id: RoleId::parse("AROACKCEVSQ6C2EXAMPLE").unwrap(),
             session: SessionName::parse(session).unwrap(),
         };
-        let role = Role { arn: Arn::parse("arn:aws:iam::111122223333:role/web").unwrap(), path: path.into() };
+        let trust = json!({"Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}}]});
+        let arn = Arn::parse("arn:aws:iam::111122223333:role/web").unwrap();
+        let role = Role { arn, path: path.into(), trust: Some(trust) };
         let facts = Facts::RoleSession(RoleSession { role, deny, state: PolicyState::Absent });
         let incident = IncidentId::parse("amber-otter-k7m2q").unwrap();
         let plan =

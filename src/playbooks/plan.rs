@@ -1,11 +1,21 @@
 //! A plan: changes in stages, what stays possible, and what could not be planned.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use crate::{actions::AnyChange, domain::ResidualRisk, policy::Subject};
+use crate::{
+    actions::AnyChange,
+    domain::{Reason, ResidualRisk},
+    policy::Subject,
+};
 use sha2::{Digest, Sha256};
 
 /// The stage whose steps go out at once and contain the target.
 pub const CUT: u8 = 0;
+/// What makes the cut complete, once it is seen to hold.
+pub const SETTLE: u8 = 1;
+/// What is kept to be looked at.
+pub const EVIDENCE: u8 = 2;
+/// What spares others the silence.
+pub const TRAFFIC: u8 = 3;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
@@ -13,6 +23,8 @@ pub struct Plan {
     pub residual: Vec<ResidualRisk>,
     /// Steps that a person would expect and that cannot be taken.
     pub refused: Vec<Refusal>,
+    /// Why a person must decide, whatever the mode: more hangs on the target than the target.
+    pub approval: Vec<Reason>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

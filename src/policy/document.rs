@@ -3,7 +3,7 @@
 
 use super::Subject;
 use crate::{
-    domain::{AccountId, Arn, Severity},
+    domain::{AccountId, Arn, Severity, Timestamp},
     triage::Situation,
 };
 use serde::{Deserialize, Serialize};
@@ -206,6 +206,11 @@ impl Policy {
 
     pub fn most_age(&self) -> Duration {
         Duration::from_secs(u64::from(self.max_finding_age_minutes) * 60)
+    }
+
+    /// Whether evidence from then is too old to act upon unattended; what has no time is.
+    pub fn is_stale(&self, from: Option<Timestamp>, now: Timestamp) -> bool {
+        from.is_none_or(|from| from.age(now).is_some_and(|age| age > self.most_age()))
     }
 
     /// Why this thing is never changed.

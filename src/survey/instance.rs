@@ -1,13 +1,36 @@
-//! Facts of an EC2 instance: its interfaces as they are attached now, and the role that it may act with.
+//! Facts of an EC2 instance: its interfaces as they are attached now, what keeps its evidence, and the role that it may act with.
 
-use super::SurveyError;
+use super::{Around, Surroundings, SurveyError, TargetGroup, target_groups};
 use crate::{
-    actions::{Groups, PolicyState, QuarantineGroup, SessionDeny, TagValue},
+    actions::{
+        Action, Attribute, AttributeState, Groups, InstanceAttribute, Lifecycle, OnTermination, PolicyState,
+        QuarantineGroup, SessionDeny, TagValue, Timeouts, VolumeRetention, membership,
+    },
     aws::{Aws, AwsError, classify},
-    domain::{AccountId, Arn, InstanceId, InterfaceId, ProfileName, Region, RoleId, RoleName, SessionName, VpcId},
+    domain::{
+        AccountId, Arn, DeviceName, IncidentId, InstanceId, InterfaceId, ProfileName, Region, RoleId, RoleName,
+        ScalingGroupName, SessionName, SubnetId, VolumeId, VpcId,
+    },
 };
-use aws_sdk_ec2::types::{Filter, NetworkInterface};
-use std::collections::HashMap;
+use aws_sdk_ec2::types::{Filter, Instance as WireInstance, InstanceLifecycleType, NetworkInterface};
+use futures::future::join_all;
+use std::{collections::HashMap, net::IpAddr};
+
+pub const READS: &[&str] = &[
+    "autoscaling:DescribeAutoScalingInstances",
+    "ec2:DescribeInstanceAttribute",
+    "ec2:DescribeInstanceTypes",
+    "ec2:DescribeInstances",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSnapshots",
+    "ec2:DescribeVpcEndpoints",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeTargetHealth",
+    "iam:GetInstanceProfile",
+    "iam:GetRolePolicy",
+];
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Instance {
@@ -16,16 +39,36 @@ pub struct Instance {
     pub id: InstanceId,
     /// `running`, `stopped`, …
     pub state: String,
+    /// `t3.micro`, …
+    pub kind: String,
+    pub is_spot: bool,
+    /// By what it is known as a node of a container cluster; anybody who may tag can say so.
+    pub node_of: Option<String>,
     pub interfaces: Vec<Interface>,
     pub tag: TagValue,
+    /// The Auto Scaling group that it is in.
+    pub scaling: Result<Option<(ScalingGroupName, Lifecycle)>, AwsError>,
+    pub attributes: Vec<(InstanceAttribute, Result<AttributeState, AwsError>)>,
+    pub volumes: Vec<(VolumeRetention, OnTermination)>,
+    pub target_groups: Result<Vec<TargetGroup>, AwsError>,
     pub role: ProfileRole,
+    /// `None` until it was looked around.
+    pub around: Option<Surroundings>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Interface {
     pub id: InterfaceId,
     pub vpc: VpcId,
+    pub subnet: Option<SubnetId>,
     pub groups: Groups,
+    /// Of IPv4 and IPv6, secondary ones too.
+    pub addresses: Vec<IpAddr>,
+    pub timeouts: Timeouts,
+    /// Off where the instance passes on what is not for it.
+    pub checks_destination: bool,
+    /// Whether branch interfaces of containers hang on it, which have groups of their own.
+    pub is_trunk: bool,
     /// Who made it, where that was an AWS service: such an interface cannot be changed.
     pub managed_by: Option<String>,
 }
@@ -63,10 +106,19 @@ impl Instance {
         const OPERATION: &str = "ec2:DescribeInstances";
         let hinted = hint.and_then(Arn::profile_name);
         let ec2 = aws.ec2(region);
-        let (answer, interfaces, quarantine, looked) = futures::join!(
+        let attributes = Attribute::ALL.map(|attribute| InstanceAttribute {
+            account: account.clone(),
+            region: region.clone(),
+            instance: id.clone(),
+            attribute,
+        });
+        let (answer, interfaces, quarantine, scaling, kept, target_groups, looked) = futures::join!(
             ec2.describe_instances().instance_ids(id.as_str()).send(),
             interfaces(aws, region, id),
             aws.quarantine_groups(account, region),
+            membership(aws, region, id),
+            join_all(attributes.iter().map(|attribute| attribute.read(aws))),
+            target_groups(aws, region),
             async {
                 match &hinted {
                     Some(name) => Some(look_up(aws, name).await),
@@ -102,12 +154,25 @@ impl Instance {
             region: region.clone(),
             id: id.clone(),
             state,
+            kind: instance.instance_type().map_or_else(String::new, |kind| kind.as_str().to_owned()),
+            is_spot: instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot),
+            node_of: node_of(instance),
             interfaces: interfaces.ok_or_else(|| {
                 AwsError::incomplete("ec2:DescribeNetworkInterfaces", "an interface without usable ids")
             })?,
             tag: TagValue::folded(instance.tags()),
+            scaling,
+            attributes: attributes.into_iter().zip(kept).collect(),
+            volumes: volumes(account, region, id, instance),
+            target_groups,
             role,
+            around: None,
         })
+    }
+
+    /// What guards must know before the cut, or `None` where that was read.
+    pub fn around(&self, incident: &IncidentId) -> Option<Around> {
+        self.around.is_none().then(|| Around::of(self, incident))
     }
 
     /// One round towards the role and what stands under the name of our deny. A failure here is a fact, not an error: the
@@ -146,10 +211,54 @@ impl Interface {
         Some(Self {
             id: InterfaceId::parse(wire.network_interface_id()?).ok()?,
             groups: Groups::folded(wire.groups(), quarantine.get(&vpc))?,
+            subnet: wire.subnet_id().and_then(|subnet| SubnetId::parse(subnet).ok()),
+            addresses: addresses(wire),
+            timeouts: Timeouts::folded(wire.connection_tracking_configuration()),
+            checks_destination: wire.source_dest_check() != Some(false),
+            is_trunk: wire.interface_type().is_some_and(|kind| kind.as_str() == "trunk"),
             vpc,
             managed_by: managed.then(|| wire.requester_id().unwrap_or("an AWS service").to_owned()),
         })
     }
+}
+
+fn addresses(wire: &NetworkInterface) -> Vec<IpAddr> {
+    let v4 = wire.private_ip_addresses().iter().filter_map(|address| address.private_ip_address());
+    let v6 = wire.ipv6_addresses().iter().filter_map(|address| address.ipv6_address());
+    let mut found: Vec<IpAddr> = v4.chain(wire.private_ip_address()).chain(v6).filter_map(|a| a.parse().ok()).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Volumes by device; those whose names are odd cannot be named in a call and are left out.
+fn volumes(
+    account: &AccountId,
+    region: &Region,
+    id: &InstanceId,
+    wire: &WireInstance,
+) -> Vec<(VolumeRetention, OnTermination)> {
+    let one = |mapping: &aws_sdk_ec2::types::InstanceBlockDeviceMapping| {
+        let target = VolumeRetention {
+            account: account.clone(),
+            region: region.clone(),
+            instance: id.clone(),
+            device: DeviceName::parse(mapping.device_name()?).ok()?,
+            volume: VolumeId::parse(mapping.ebs()?.volume_id()?).ok()?,
+        };
+        Some((target, OnTermination::folded(mapping)))
+    };
+    wire.block_device_mappings().iter().filter_map(one).collect()
+}
+
+/// What EKS and ECS write on their nodes. A tag is anybody's, so it only ever makes Cordon ask.
+fn node_of(wire: &WireInstance) -> Option<String> {
+    let keys = wire.tags().iter().filter_map(|tag| tag.key());
+    let is_node = |key: &&str| {
+        key.starts_with("kubernetes.io/cluster/")
+            || ["eks:cluster-name", "aws:eks:cluster-name", "AmazonECSManaged", "aws:ecs:clusterName"].contains(key)
+    };
+    keys.filter(is_node).map(|key| crate::domain::Text::new(key).to_string()).next()
 }
 
 async fn interfaces(aws: &Aws, region: &Region, id: &InstanceId) -> Result<Vec<NetworkInterface>, AwsError> {

@@ -1,24 +1,31 @@
 //! The facts of a target, read from the account. What an event says of a resource was true once; this is true now.
 //! Reads only. Facts are data: playbooks take them and know nothing of how they were read.
 
+mod handed_on;
 mod instance;
 mod role_session;
+mod surroundings;
 mod user;
 
+pub use handed_on::{Found, HandedOn, HandedSession, handed_on};
 pub use instance::{Instance, Interface, ProfileRole};
 pub use role_session::{Role, RoleSession};
-pub use user::{InlineRoom, User};
+pub use surroundings::{Around, DefaultRoute, Registered, Routes, Surroundings, TargetGroup, target_groups};
+pub use user::{InlineRoom, SignIn, User};
 
 use crate::{
     aws::{Aws, AwsError},
-    domain::Target,
+    domain::{IncidentId, Target},
 };
+
+/// IAM actions that reading each kind of target needs.
+pub const READS: [&[&str]; 3] = [instance::READS, user::READS, role_session::READS];
 
 /// What was read of a target.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Facts {
-    Instance(Instance),
-    User(User),
+    Instance(Box<Instance>),
+    User(Box<User>),
     RoleSession(RoleSession),
 }
 
@@ -36,10 +43,10 @@ impl Facts {
     pub async fn read(aws: &Aws, target: &Target) -> Result<Self, SurveyError> {
         match target {
             Target::Instance { account, region, id, profile_hint } => {
-                Instance::read(aws, account, region, id, profile_hint.as_ref()).await.map(Self::Instance)
+                Instance::read(aws, account, region, id, profile_hint.as_ref()).await.map(Box::new).map(Self::Instance)
             }
             Target::User { account, partition, name, id } => {
-                User::read(aws, account, partition, name, id).await.map(Self::User)
+                User::read(aws, account, partition, name, id).await.map(Box::new).map(Self::User)
             }
             Target::RoleSession { account, role, id, session, .. } => {
                 RoleSession::read(aws, account, role, id, session).await.map(Self::RoleSession)
@@ -51,44 +58,54 @@ impl Facts {
     pub async fn advance(&mut self, aws: &Aws) {
         match self {
             Self::Instance(instance) => instance.advance(aws).await,
-            Self::User(_) | Self::RoleSession(_) => {}
+            Self::User(user) => user.advance(aws).await,
+            Self::RoleSession(_) => {}
         }
     }
 
     /// All that is owed, however many rounds it takes.
-    pub async fn complete(&mut self, aws: &Aws) {
-        while !self.is_complete() {
+    pub async fn complete(&mut self, aws: &Aws, incident: &IncidentId) {
+        if let Some(around) = self.around(incident) {
+            self.put(around.look(aws).await);
+        }
+        self.follow(aws).await;
+    }
+
+    /// All that need not be known before the cut.
+    pub async fn follow(&mut self, aws: &Aws) {
+        while !self.is_followed() {
             self.advance(aws).await;
         }
     }
 
-    pub fn is_complete(&self) -> bool {
+    /// What guards must know before the cut and takes a round of its own; `None` where nothing is owed.
+    pub fn around(&self, incident: &IncidentId) -> Option<Around> {
         match self {
-            Self::Instance(instance) => !matches!(instance.role, ProfileRole::Pending { .. }),
-            Self::User(_) | Self::RoleSession(_) => true,
+            Self::Instance(instance) => instance.around(incident),
+            Self::User(_) | Self::RoleSession(_) => None,
         }
     }
 
-    /// The reads by name, for `replay` without an account.
+    pub fn put(&mut self, around: Surroundings) {
+        if let Self::Instance(instance) = self {
+            instance.around = Some(around);
+        }
+    }
+
+    fn is_followed(&self) -> bool {
+        match self {
+            Self::Instance(instance) => !matches!(instance.role, ProfileRole::Pending { .. }),
+            Self::User(user) => user.handed_on.is_some(),
+            Self::RoleSession(_) => true,
+        }
+    }
+
+    /// The reads by name, for `replay` without an account. `sts:GetCallerIdentity` beside them needs no permission.
     pub fn reads(target: &Target) -> &'static [&'static str] {
         match target {
-            Target::Instance { .. } => &[
-                "ec2:DescribeInstances",
-                "ec2:DescribeNetworkInterfaces",
-                "ec2:DescribeSecurityGroups",
-                "iam:GetInstanceProfile",
-                "iam:GetRolePolicy",
-                "sts:GetCallerIdentity",
-            ],
-            Target::User { .. } => &[
-                "iam:GetUser",
-                "iam:ListAccessKeys",
-                "iam:ListAttachedUserPolicies",
-                "iam:GetAccountSummary",
-                "iam:GetUserPolicy",
-                "sts:GetCallerIdentity",
-            ],
-            Target::RoleSession { .. } => &["iam:GetRole", "iam:GetRolePolicy", "sts:GetCallerIdentity"],
+            Target::Instance { .. } => instance::READS,
+            Target::User { .. } => user::READS,
+            Target::RoleSession { .. } => role_session::READS,
         }
     }
 }

@@ -6,6 +6,9 @@ use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, Arn, RoleId, RoleName, SessionName},
 };
+use percent_encoding::percent_decode_str;
+
+pub const READS: &[&str] = &["iam:GetRole", "iam:GetRolePolicy"];
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoleSession {
@@ -20,6 +23,8 @@ pub struct Role {
     pub arn: Arn,
     /// `/aws-service-role/…` and `/aws-reserved/…` cannot be changed from within the account.
     pub path: String,
+    /// `None` where it is no JSON.
+    pub trust: Option<serde_json::Value>,
 }
 
 impl RoleSession {
@@ -49,6 +54,10 @@ impl RoleSession {
         if arn.account().as_ref() != Some(account) {
             return Err(SurveyError::Vanished(format!("role {role} belongs to another account than the finding says")));
         }
-        Ok(Self { role: Role { arn, path: found.path().to_owned() }, deny, state: state? })
+        // IAM answers documents percent-encoded (IAM API reference, GetRole).
+        let trust =
+            found.assume_role_policy_document().map(|document| percent_decode_str(document).decode_utf8_lossy());
+        let trust = trust.and_then(|document| serde_json::from_str(&document).ok());
+        Ok(Self { role: Role { arn, path: found.path().to_owned(), trust }, deny, state: state? })
     }
 }

@@ -1,28 +1,56 @@
 //! Facts of an IAM user: his keys, and where a deny finds room.
 
-use super::SurveyError;
+use super::{HandedOn, SurveyError, handed_on};
 use crate::{
     actions::{
-        AccessKeyStatus, Attachment, KeyStatus, PolicyState, UserAttachment, UserInlineDeny, access_keys,
-        attached_policies, inline_size,
+        AccessKeyStatus, Attachment, CredentialKind, KeyStatus, PolicyState, UserAttachment, UserCredential,
+        UserInlineDeny, access_keys, attached_policies, inline_size, user_by_id,
     },
     aws::{Aws, AwsError, classify},
-    domain::{AccountId, Arn, Partition, UserId, UserName},
+    domain::{AccountId, Arn, CredentialId, Partition, UserId, UserName},
 };
 use aws_sdk_iam::types::SummaryKeyType;
 use futures::future::try_join_all;
+
+pub const READS: &[&str] = &[
+    "cloudtrail:LookupEvents",
+    "iam:GetAccountSummary",
+    "iam:GetLoginProfile",
+    "iam:GetUser",
+    "iam:GetUserPolicy",
+    "iam:ListAccessKeys",
+    "iam:ListAttachedUserPolicies",
+    "iam:ListMFADevices",
+    "iam:ListSSHPublicKeys",
+    "iam:ListServiceSpecificCredentials",
+    "iam:ListSigningCertificates",
+    "iam:ListUserPolicies",
+    "iam:ListUsers",
+];
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct User {
     pub arn: Arn,
     pub id: UserId,
     pub keys: Vec<(AccessKeyStatus, KeyStatus)>,
+    /// SSH keys, certificates, service passwords.
+    pub credentials: Result<Vec<(UserCredential, KeyStatus)>, AwsError>,
+    /// What he can sign in with and has no status: named for people.
+    pub sign_in: Result<SignIn, AwsError>,
     pub deny: UserAttachment,
     pub attachment: Attachment,
     /// Whether one more managed policy can be attached.
     pub attachable: bool,
+    /// What was made with his keys; `None` until it was looked up.
+    pub handed_on: Option<Result<HandedOn, AwsError>>,
     /// Read only where nothing more can be attached.
     pub inline: Option<InlineRoom>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignIn {
+    pub has_password: bool,
+    pub mfa_devices: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +75,7 @@ impl User {
     ) -> Result<Self, SurveyError> {
         match Self::read_named(aws, account, partition, name, id).await {
             // Renaming a user is the cheapest way to get out of the sight of a responder that goes by names.
-            Err(SurveyError::Vanished(why)) => match find_by_id(aws, id).await? {
+            Err(SurveyError::Vanished(why)) => match user_by_id(aws, id).await? {
                 Some(renamed) if renamed != *name => Self::read_named(aws, account, partition, &renamed, id).await,
                 _ => Err(SurveyError::Vanished(why)),
             },
@@ -63,11 +91,13 @@ impl User {
         id: &UserId,
     ) -> Result<Self, SurveyError> {
         const OPERATION: &str = "iam:GetUser";
-        let (user, keys, attached, most) = futures::join!(
+        let (user, keys, attached, most, credentials, sign_in) = futures::join!(
             aws.iam().get_user().user_name(name.as_str()).send(),
             access_keys(aws, name),
             attached_policies(aws, name),
             most_attached(aws),
+            credentials(aws, name),
+            sign_in(aws, name),
         );
         let user = match user.map_err(classify(OPERATION)) {
             Ok(answer) => answer.user().cloned().ok_or_else(|| AwsError::incomplete(OPERATION, "no user"))?,
@@ -93,11 +123,62 @@ impl User {
             arn,
             id: id.clone(),
             keys: keys.into_iter().map(|(key, status)| (own(key), status)).collect(),
+            credentials: credentials.map(|found| {
+                let own = |(kind, credential, status)| {
+                    let target = UserCredential {
+                        account: account.clone(),
+                        user: name.clone(),
+                        user_id: id.clone(),
+                        kind,
+                        id: credential,
+                    };
+                    (target, status)
+                };
+                found.into_iter().map(own).collect()
+            }),
+            sign_in,
             deny: UserAttachment { account: account.clone(), user: name.clone(), user_id: id.clone(), policy },
             attachment,
             attachable,
+            handed_on: None,
             inline: if attachable { None } else { Some(InlineRoom::read(aws, account, name, id).await?) },
         })
+    }
+}
+
+async fn credentials(aws: &Aws, name: &UserName) -> Result<Vec<(CredentialKind, CredentialId, KeyStatus)>, AwsError> {
+    let of_kind = async |kind: CredentialKind| {
+        let found = kind.list(aws, name).await?;
+        Ok(found.into_iter().map(|(id, status)| (kind, id, status)).collect::<Vec<_>>())
+    };
+    let found: Vec<Vec<_>> = try_join_all(CredentialKind::ALL.map(of_kind)).await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+async fn sign_in(aws: &Aws, name: &UserName) -> Result<SignIn, AwsError> {
+    let (profile, devices) = futures::join!(
+        aws.iam().get_login_profile().user_name(name.as_str()).send(),
+        aws.iam()
+            .list_mfa_devices()
+            .user_name(name.as_str())
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<_>, _>>(),
+    );
+    let has_password = match profile.map_err(classify("iam:GetLoginProfile")) {
+        Ok(_) => true,
+        Err(AwsError::NotFound { .. }) => false,
+        Err(error) => return Err(error),
+    };
+    Ok(SignIn { has_password, mfa_devices: devices.map_err(classify("iam:ListMFADevices"))?.len() })
+}
+
+impl User {
+    /// One look at what his keys handed on. A failure here is a fact, not an error: the cut stands without it.
+    pub async fn advance(&mut self, aws: &Aws) {
+        let keys: Vec<_> = self.keys.iter().map(|(key, _)| key.key.clone()).collect();
+        self.handed_on = Some(handed_on(aws, &self.deny.account, &keys).await);
     }
 }
 
@@ -113,7 +194,12 @@ impl InlineRoom {
         }
         let others = names.iter().map(|policy| async move {
             let call = aws.iam().get_user_policy().user_name(name.as_str()).policy_name(policy);
-            call.send().await.map(|answer| inline_size(answer.policy_document())).map_err(classify("iam:GetUserPolicy"))
+            match call.send().await.map_err(classify("iam:GetUserPolicy")) {
+                Ok(answer) => Ok(inline_size(answer.policy_document())),
+                // It went away while it was counted.
+                Err(AwsError::NotFound { .. }) => Ok(0),
+                Err(error) => Err(error),
+            }
         });
         let (state, sizes) = futures::join!(deny.read_policy(aws), try_join_all(others));
         Ok(Self { state: state?, used: sizes?.into_iter().sum(), deny })
@@ -124,15 +210,4 @@ async fn most_attached(aws: &Aws) -> Option<usize> {
     let answer = aws.iam().get_account_summary().send().await.ok()?;
     let quota = answer.summary_map()?.get(&SummaryKeyType::AttachedPoliciesPerUserQuota)?;
     usize::try_from(*quota).ok()
-}
-
-/// The name that the user has now; IAM has no look-up by unique id.
-async fn find_by_id(aws: &Aws, id: &UserId) -> Result<Option<UserName>, AwsError> {
-    let mut pages = aws.iam().list_users().into_paginator().items().send();
-    while let Some(user) = pages.try_next().await.map_err(classify("iam:ListUsers"))? {
-        if user.user_id() == id.as_str() {
-            return Ok(UserName::parse(user.user_name()).ok());
-        }
-    }
-    Ok(None)
 }

@@ -5,8 +5,14 @@
 //! that come both ways are told apart by direction and role.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{Evidence, Situation, Standing, Triage};
-use crate::domain::{Action, Direction, Finding, Reason, Role, UserType};
+use super::{
+    Evidence, Situation, Standing, Triage,
+    families::{BOTH_WAYS, CALLERS, ODD_CALLERS, TOOL, UNUSUAL},
+};
+use crate::{
+    domain::{Action, Direction, Finding, Reason, Resource, Role, UserType},
+    principal::{self, Identity},
+};
 
 /// The parts of `Purpose:Resource/Family.Mechanism!Artifact`.
 #[derive(Clone, Copy, Debug)]
@@ -72,73 +78,22 @@ pub fn classify(finding: &Finding) -> Triage {
 
 /// EC2 network and DNS findings, malware on volumes, and runtime findings, as far as an instance is named.
 fn machine(kind: Type<'_>, finding: &Finding, evidence: Evidence) -> Triage {
-    let in_container = finding.resources.iter().any(|r| matches!(r, crate::domain::Resource::Other { .. }));
-    if kind.resource == "Runtime" && (in_container || !is_instance(finding)) {
+    let others = || {
+        finding.resources.iter().filter_map(|r| if let Resource::Other { what, .. } = r { Some(*what) } else { None })
+    };
+    let (in_container, in_cluster) =
+        (others().any(|what| what == "container"), others().any(|what| what != "container"));
+    if kind.resource == "Runtime" && (in_cluster || !is_instance(finding)) {
         return other(evidence, "a container, not the instance below it, is what the finding names");
     }
     let Some((standing, code, why)) = standing_of_machine(kind, finding) else { return unknown(finding, evidence) };
+    if kind.resource == "Runtime" && in_container && standing == Standing::Tool {
+        let why = format!("{why}; in a container that runs on the instance outside of any cluster");
+        return judged(Situation::CompromisedInstance, Standing::Unclear, evidence, "container-on-instance", why);
+    }
     let situation = if standing == Standing::Victim { Situation::AttackedOnly } else { Situation::CompromisedInstance };
     judged(situation, standing, evidence, code, why)
 }
-
-/// Families that come both ways, told apart by direction and role.
-const BOTH_WAYS: [&str; 5] =
-    ["SSHBruteForce", "RDPBruteForce", "WinRMBruteForce", "MaliciousIPCaller.Custom", "TorIPCaller"];
-
-/// Unusual is not malicious: these say that something is odd, not that somebody came in.
-const UNUSUAL: [&str; 18] = [
-    "ContainerMountsHostDirectory",
-    "DockerSocketAccessed",
-    "ElevationToRoot",
-    "FilelessExecution",
-    "NetworkPortUnusual",
-    "NewBinaryExecuted",
-    "NewLibraryLoaded",
-    "PtraceAntiDebugging",
-    "SuspiciousCommand",
-    "SuspiciousDomainRequest",
-    "SuspiciousFile",
-    "SuspiciousShellCreated",
-    "SuspiciousTool",
-    "TrafficVolumeUnusual",
-    "UnusualDNSResolver",
-    "UnusualDoHActivity",
-    "UnusualDoTActivity",
-    "UserfaultfdUsage",
-];
-
-/// Done by a machine that works for somebody else.
-const TOOL: [&str; 29] = [
-    "AbusedDomainRequest",
-    "BitcoinDomainRequest",
-    "BitcoinTool",
-    "BlackholeTraffic",
-    "C&CActivity",
-    "CGroupsReleaseAgentModified",
-    "CryptoMinerExecuted",
-    "DGADomainRequest",
-    "DNSDataExfiltration",
-    "DenialOfService",
-    "DriveBySourceTraffic",
-    "DropPoint",
-    "KernelModuleLoaded",
-    "MaliciousDomainRequest",
-    "MaliciousFile",
-    "MaliciousFileExecuted",
-    "MetadataDNSRebind",
-    "PhishingDomainRequest",
-    "PortSweep",
-    "Portscan",
-    "ProcessInjection.Proc",
-    "ProcessInjection.Ptrace",
-    "ProcessInjection.VirtualMemoryWrite",
-    "ReverseShell",
-    "RuncContainerEscape",
-    "Spambot",
-    "TorClient",
-    "TorRelay",
-    "XORDDOS",
-];
 
 /// `None` for a family that this version does not know: GuardDuty's list grows, and not all that names an instance blames it.
 fn standing_of_machine(kind: Type<'_>, finding: &Finding) -> Option<(Standing, &'static str, String)> {
@@ -180,38 +135,6 @@ fn standing_of_machine(kind: Type<'_>, finding: &Finding) -> Option<(Standing, &
     kind.is(&TOOL).then(|| (Standing::Tool, "family-means-compromised", why()))
 }
 
-/// Families that say who used credentials, and how.
-const CALLERS: [&str; 24] = [
-    "AdministrativePermissions",
-    "AnomalousBehavior",
-    "BedrockLoggingDisabled",
-    "BucketEnumeration",
-    "CloudTrailLoggingDisabled",
-    "ComputeResources",
-    "ConsoleLogin",
-    "ConsoleLoginSuccess",
-    "CostHarvesting",
-    "InstanceCredentialExfiltration",
-    "InstanceLaunchUnusual",
-    "KaliLinux",
-    "LoggingConfigurationModified",
-    "MaliciousIPCaller",
-    "NetworkPermissions",
-    "ObjectDelete",
-    "ObjectRead",
-    "ParrotLinux",
-    "PentooLinux",
-    "PermissionsModification",
-    "ResourceCredentialExfiltration",
-    "ResourcePermissions",
-    "TorIPCaller",
-    "UserPermissions",
-];
-
-/// Families that name who did something odd, which may be his work.
-const ODD_CALLERS: [&str; 4] =
-    ["AnomalousModelInvocation", "PasswordPolicyChange", "PromptInjection", "UnusualASNCaller"];
-
 fn identity(kind: Type<'_>, finding: &Finding, evidence: Evidence) -> Triage {
     let Some(user_type) = finding.access_key().map(|key| &key.user_type) else {
         return judged(
@@ -234,7 +157,13 @@ fn identity(kind: Type<'_>, finding: &Finding, evidence: Evidence) -> Triage {
     let situation = match user_type {
         UserType::IamUser => Situation::CompromisedAccessKey,
         UserType::AssumedRole => Situation::CompromisedRoleSession,
-        _ => return other(evidence, "the caller is no IAM user and no role session of this account"),
+        _ => {
+            let key = finding.access_key();
+            let (id, name) = key.map_or(("", ""), |key| (key.principal_id.as_str(), key.name.as_str()));
+            let identity = Identity { kind: user_type, principal_id: id, name, key: None, issuer: None };
+            let why = principal::whose(&identity).err().map_or_else(String::new, |cannot| cannot.why);
+            return judged(Situation::OtherWorkload, Standing::Unclear, evidence, "no-playbook-for-workload", why);
+        }
     };
     let family = kind.family;
     if kind.purpose == "Policy" || kind.is(&ODD_CALLERS) {
@@ -460,6 +389,11 @@ mod tests {
             of("Execution:Runtime/ReverseShell", node, json!(null), "TARGET").situation,
             Situation::OtherWorkload
         );
+        // Whoever starts his payload with `docker run` must not get away by that.
+        let plain = json!({"resourceType": "Instance", "instanceDetails": {"instanceId": "i-0a1b2c3d4e5f60718"},
+            "containerDetails": {"name": "miner", "id": "c1"}});
+        let plain = of("CryptoCurrency:Runtime/BitcoinTool.B", plain, json!(null), "TARGET");
+        assert_eq!((plain.situation, plain.standing), (Situation::CompromisedInstance, Standing::Unclear));
     }
 
     #[test]

@@ -2,9 +2,9 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::{Situation, Triage};
-use crate::domain::{
-    AccessKeyResource, AccountId, Finding, Outcome, OutcomeKind, RoleId, RoleName, SessionName, Target, UserId,
-    UserName,
+use crate::{
+    domain::{AccessKeyResource, AccountId, Finding, Outcome, OutcomeKind, Target},
+    principal::{self, Identity, Principal},
 };
 
 /// The target of a finding whose situation has one.
@@ -23,8 +23,7 @@ pub fn target(finding: &Finding, triage: &Triage) -> Result<Target, Outcome> {
                 finding.region.clone().ok_or_else(|| declined("no-region", "the finding names no usable region"))?;
             Ok(Target::Instance { account, region, id: instance.id.clone(), profile_hint: instance.profile.clone() })
         }
-        Situation::CompromisedAccessKey => user(finding, account),
-        Situation::CompromisedRoleSession => role_session(finding, account),
+        Situation::CompromisedAccessKey | Situation::CompromisedRoleSession => principal(finding, account),
         other => Err(Outcome::because(
             OutcomeKind::Observed,
             "no-playbook",
@@ -33,28 +32,23 @@ pub fn target(finding: &Finding, triage: &Triage) -> Result<Target, Outcome> {
     }
 }
 
-fn user(finding: &Finding, account: AccountId) -> Result<Target, Outcome> {
+fn principal(finding: &Finding, account: AccountId) -> Result<Target, Outcome> {
     let key = credentials(finding)?;
-    let name = UserName::parse(key.name.as_str()).map_err(|e| declined("no-user-name", e.to_string()))?;
-    let id = UserId::parse(key.principal_id.as_str())
-        .map_err(|e| declined("no-unique-id", format!("{e}; a user is contained by unique id, never by name alone")))?;
-    Ok(Target::User { account, partition: finding.partition.clone(), name, id })
-}
-
-fn role_session(finding: &Finding, account: AccountId) -> Result<Target, Outcome> {
-    let key = credentials(finding)?;
-    let role = RoleName::parse(key.name.as_str()).map_err(|e| declined("no-role-name", e.to_string()))?;
-    let no_session = || {
-        let shown = &key.principal_id;
-        declined(
-            "no-unique-id",
-            format!("`{shown}` is no `AROA…:session`; a session is contained by the role's unique id and its name"),
-        )
+    let identity = Identity {
+        kind: &key.user_type,
+        principal_id: key.principal_id.as_str(),
+        name: key.name.as_str(),
+        key: key.key.as_ref(),
+        issuer: None,
     };
-    let (id, session) = key.principal_id.as_str().split_once(':').ok_or_else(no_session)?;
-    let id = RoleId::parse(id).map_err(|_| no_session())?;
-    let session = SessionName::parse(session).map_err(|_| no_session())?;
-    Ok(Target::RoleSession { account, partition: finding.partition.clone(), role, id, session })
+    let partition = finding.partition.clone();
+    match principal::whose(&identity) {
+        Ok(Principal::User { name, id }) => Ok(Target::User { account, partition, name, id }),
+        Ok(Principal::Session { role, id, session }) => {
+            Ok(Target::RoleSession { account, partition, role, id, session })
+        }
+        Err(cannot) => Err(declined(cannot.code, cannot.why)),
+    }
 }
 
 fn credentials(finding: &Finding) -> Result<&AccessKeyResource, Outcome> {

@@ -4,6 +4,7 @@
 mod assess;
 mod classify;
 mod correlate;
+mod families;
 mod situation;
 
 pub use assess::{Assessment, assess};

@@ -48,9 +48,8 @@ async fn a_batch_is_answered_message_by_message() -> Result<()> {
     let batch: Vec<Value> = bodies.into_iter().enumerate().map(record).collect();
     let answer = lab.deliver(&json!({"Records": batch})).await?;
     assert_eq!(answer, json!({"batchItemFailures": []}), "nothing of this gets better by a repeat");
-    assert_eq!(lab.messages().await?.len(), 1);
-    let keys = lab.dump().await?["users"][lab.id("/user/id")]["keys"].clone();
-    assert!(keys.as_object().unwrap().values().all(|status| status == "Inactive"));
+    // Not even the event: from a queue comes an incident's id or nothing.
+    assert_eq!(lab.changes(), Vec::<String>::new());
     Ok(())
 }
 

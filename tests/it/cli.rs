@@ -52,7 +52,7 @@ fn replay_explains_itself_to_a_person() {
         "compromised-instance on instance i-",
         "mode       approve",
         "DNS evidence alone",
-        "reads      ec2:DescribeInstances",
+        "reads      autoscaling:DescribeAutoScalingInstances",
     ] {
         assert!(text.contains(part), "{part} is missing in\n{text}");
     }

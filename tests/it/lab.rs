@@ -50,6 +50,8 @@ pub struct Setup {
     /// Three unless set.
     pub interfaces: Option<usize>,
     pub ipv6: bool,
+    /// Further flags of the world (tests/support/aws/world_extras.py).
+    pub world: &'static [&'static str],
     /// With table and recheck queue.
     pub durable: bool,
     /// Rounds are measured, which makes every call wait.
@@ -64,8 +66,11 @@ impl Lab {
     pub async fn new(setup: Setup) -> Result<Self> {
         let (moto, boto3) = shared().await?;
         let account = next_account();
-        let request =
+        let mut request =
             json!({"op": "build", "account": account, "interfaces": setup.interfaces.unwrap_or(3), "ipv6": setup.ipv6});
+        for flag in setup.world {
+            request[*flag] = json!(true);
+        }
         let ids = boto3.request(request).await.context("cannot build the world")?;
         let hold = setup.rounds.then_some(std::time::Duration::from_millis(50));
         let proxy = Proxy::start_with(moto.endpoint(), ProxyOptions { hold, ..ProxyOptions::default() }).await?;
@@ -110,6 +115,25 @@ impl Lab {
         Ok(())
     }
 
+    /// Ids of all incidents, by the command line.
+    pub async fn incidents(&self) -> Result<Vec<String>> {
+        let listed = self.cordon(&["incidents"]).await?;
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        Ok(listed.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
+    }
+
+    /// CloudTrail says that the user's first key made a session of a role.
+    pub async fn handed_on(&self, role: &str, session: &str) -> Result<()> {
+        let (arn, id) = (self.id(&format!("{role}/arn")), self.id(&format!("{role}/id")));
+        let record = json!({"eventName": "AssumeRole", "eventSource": "sts.amazonaws.com",
+            "userIdentity": {"type": "IAMUser", "accessKeyId": self.id("/user/keys/0")},
+            "requestParameters": {"roleArn": arn, "roleSessionName": session},
+            "responseElements": {"assumedRoleUser": {"assumedRoleId": format!("{id}:{session}"), "arn": arn}}});
+        let event = json!({"EventName": "AssumeRole", "EventSource": "sts.amazonaws.com", "AccessKeyId": self.id("/user/keys/0"),
+            "EventTime": samples::now_ms() / 1000 - 600, "CloudTrailEvent": record});
+        self.boto3.request(json!({"op": "trail", "account": self.account, "events": [event]})).await.map(drop)
+    }
+
     /// The operator's command line on this deployment.
     pub async fn cordon(&self, arguments: &[&str]) -> Result<std::process::Output> {
         let durable = self.durable.as_ref().context("it has no table")?;
@@ -137,6 +161,12 @@ impl Lab {
 
     pub async fn call(&self, service: &str, method: &str, params: Value) -> Result<Value> {
         self.boto3.call(&self.account, service, method, params).await
+    }
+
+    /// Ends this world, so that many of them do not fill the memory of moto.
+    pub async fn forget(self) -> Result<()> {
+        let request = json!({"op": "forget", "account": self.account});
+        self.boto3.request(request).await.map(drop)
     }
 
     pub async fn dump(&self) -> Result<Value> {
@@ -240,6 +270,38 @@ pub fn differences(before: &Value, after: &Value) -> Vec<String> {
     collect(before, after, "", &mut found);
     found.sort();
     found
+}
+
+/// The differences that no action declares to keep: prepared groups, evidence, and EC2's default timeouts, which cannot be unset.
+pub fn undeclared(before: &Value, after: &Value) -> Vec<String> {
+    let mut found = differences(before, after);
+    found.retain(|difference| {
+        let is_kept = ["/security_groups/sg-", "/tags/sg-", "/snapshots/snap-", "/tags/snap-"]
+            .iter()
+            .any(|start| difference.starts_with(start));
+        let is_default = difference.contains("/connection_tracking: null -> ")
+            && difference.contains("{\"TcpEstablishedTimeout\":432000,\"UdpStreamTimeout\":180,\"UdpTimeout\":30}");
+        !is_kept && !is_default
+    });
+    found
+}
+
+/// What EnterStandby leaves behind by declaration: the instance that took the place, and the capacity.
+pub fn without_replacement(lab: &Lab, before: &Value, mut after: Value) -> Vec<String> {
+    for section in ["instances", "network_interfaces", "tags"] {
+        let known = before[section].as_object().unwrap();
+        let is_known = |id: &String| known.contains_key(id) || !(id.starts_with("i-") || id.starts_with("eni-"));
+        after[section].as_object_mut().unwrap().retain(|id, _| is_known(id));
+    }
+    if let Some(group) = after["scaling_groups"].get_mut("web") {
+        group["desired"] = before["scaling_groups"]["web"]["desired"].clone();
+        group["members"].as_object_mut().unwrap().retain(|id, _| id == lab.id("/victim/instance"));
+    }
+    let known = before["target_groups"].clone();
+    for (group, targets) in after["target_groups"].as_object_mut().unwrap() {
+        targets.as_object_mut().unwrap().retain(|target, _| known[group].get(target).is_some());
+    }
+    undeclared(before, &after)
 }
 
 fn collect(before: &Value, after: &Value, at: &str, found: &mut Vec<String>) {

@@ -7,6 +7,7 @@
     reason = "a test that meets the unexpected has failed"
 )]
 
+mod afterwards;
 mod architecture;
 mod bad_input;
 mod cli;
@@ -14,9 +15,11 @@ mod contain;
 mod decisions;
 mod durable;
 mod faults;
+mod instances;
 mod journal;
 mod lab;
 mod manual;
 mod modes;
+mod registry;
 mod rounds;
 mod template;

@@ -31,7 +31,13 @@ fn manual() -> String {
         let (summary, rest) = page.split_once('\n').unwrap();
         write!(text, "\n### {}\n\n{summary}\n", action.name).unwrap();
         push_page(&mut text, rest);
-        write!(text, "\n*Release*: {}. *Permissions*: {}.\n", action.release, action.permissions.join(", ")).unwrap();
+        let actions::Permissions { reads, contains, releases } = action.permissions;
+        write!(text, "\n*Release*: {}.\n\n", action.release).unwrap();
+        for (what, permissions) in [("Reads", reads), ("Contains", contains), ("Releases", releases)] {
+            if !permissions.is_empty() {
+                writeln!(text, "*{what} with*: {}.", permissions.join(", ")).unwrap();
+            }
+        }
     }
     text
 }

@@ -2,32 +2,6 @@
 
 use crate::lab::{Lab, Setup, kind};
 use anyhow::Result;
-use serde_json::json;
-
-#[tokio::test]
-async fn the_network_cut_comes_in_the_second_round_however_many_interfaces() -> Result<()> {
-    for interfaces in [1, 8] {
-        let lab = Lab::new(Setup { interfaces: Some(interfaces), rounds: true, ..Setup::default() }).await?;
-        // The bystander first: it makes the group of the VPC.
-        let mut first = lab.event("instance-c2-network")?;
-        first["detail"]["resource"]["instanceDetails"]["instanceId"] = json!(lab.id("/bystander/instance"));
-        assert_eq!(kind(&lab.deliver(&first).await?), "Contained");
-
-        lab.proxy.clear();
-        let report = lab.deliver(&lab.event("instance-c2-network")?).await?;
-        assert_eq!(kind(&report), "Contained", "{report:#}");
-        let shown = || {
-            lab.proxy.calls().iter().map(|c| format!("{} {} {}", c.round, c.operation, c.resource)).collect::<Vec<_>>()
-        };
-        let cut = lab.proxy.round_of(|call| call.operation == "ModifyNetworkInterfaceAttribute");
-        assert_eq!(cut, Some(2), "{interfaces} interfaces: {:#?}", shown());
-        let cuts = lab.proxy.calls().iter().filter(|call| call.operation == "ModifyNetworkInterfaceAttribute").count();
-        assert_eq!(cuts, interfaces, "each interface once: {:#?}", shown());
-        let deny = lab.proxy.round_of(|call| call.operation == "PutRolePolicy");
-        assert_eq!(deny, Some(3), "the session deny comes at most one later: {:#?}", shown());
-    }
-    Ok(())
-}
 
 #[tokio::test]
 async fn a_user_and_a_role_session_are_cut_in_the_second_round() -> Result<()> {

@@ -31,6 +31,11 @@ impl TestClock {
         &self.path
     }
 
+    /// The time that it shows, in milliseconds since 1970.
+    pub fn now_ms(&self) -> i64 {
+        crate::samples::now_ms() + *self.offset.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Sets the offset from real time, in milliseconds; negative is the past.
     pub fn set_offset(&self, ms: i64) -> Result<()> {
         self.change(|_| ms)

@@ -1,0 +1,332 @@
+//! Containing one target under its lease: look, journal, cut, read back, and look again for those who came meanwhile.
+
+use super::{
+    Occasion, Responder, Retry,
+    told::{held_back, report},
+};
+use crate::{
+    analyst::{SurveyFailed, Surveyed, allowed, nothing_new, plan},
+    decision::Treatment,
+    domain::{IncidentId, Outcome, OutcomeKind, Report, Timestamp},
+    engine::{Course, Looks, May, Worker},
+    guard::{self, Verdict},
+    journal::{Claim, Containment, GivenBack, Inbox, JournalError, joined},
+    notify::Notification,
+    playbooks::{Plan, PlannedStep},
+    policy::Subject,
+    recheck::Sent,
+    survey::{Facts, Surroundings},
+};
+use futures::future::Either;
+use std::{collections::BTreeSet, pin::pin, time::Duration};
+
+/// How often one delivery looks again because others came in while it worked.
+const MOST_TURNS: usize = 5;
+
+impl Responder {
+    pub(super) async fn contain(
+        &self,
+        case: &Treatment,
+        occasion: &Occasion,
+        deadline: Option<Timestamp>,
+    ) -> Result<Report, Retry> {
+        let (key, since) = (case.target.key(), self.now());
+        let (claim, opened, mut surveyed) = futures::join!(
+            self.journal().claim(&key, &case.incident, since),
+            self.journal().open(&case.incident, Some(case), self.now()),
+            self.analyst.survey(case),
+        );
+        let (lease, known, mut inbox) = match claim? {
+            Claim::Held { lease, containment, inbox } => (lease, containment, inbox),
+            Claim::Joined => {
+                let why = "another delivery works on this target and takes this one in";
+                let report = case.report(Outcome::because(OutcomeKind::Joined, "worked-on", why));
+                opened?;
+                self.journal().keep_first(&case.incident, &report).await?;
+                return Ok(report);
+            }
+        };
+        let aws = &*self.analyst.aws;
+        let worker = Worker::new(aws, self.journal(), &self.clock, lease, since, deadline, May::Tighten);
+        let released = released(case, known.as_deref(), occasion);
+        let looks = if *occasion == Occasion::Recheck { Looks::Again } else { Looks::Anew };
+        let mut course = Course::of(&case.target, &case.incident, known, looks);
+        course.join(&inbox);
+        if surveyed.is_err() && *occasion == Occasion::Delivery {
+            // Lambda's repeat comes after a minute, these sooner.
+            self.rechecks.send(&case.incident).await;
+        }
+        let mut answer = opened.err().map(|error| Err(error.into()));
+        for _ in 0..MOST_TURNS {
+            let result = match (&released, answer.take()) {
+                (_, Some(Err(error))) => Err(error),
+                (Some(outcome), _) => Ok(case.report(outcome.clone())),
+                // What this delivery did is its answer, even if the look for the others finds nothing new.
+                (None, Some(Ok(first))) => match self.turn(case, occasion, &worker, &mut course, surveyed).await {
+                    Ok(second) if second.outcome.kind == OutcomeKind::Joined => Ok(first),
+                    other => other,
+                },
+                (None, None) => self.turn(case, occasion, &worker, &mut course, surveyed).await,
+            };
+            answer = Some(result);
+            // The lease is given back whatever came of it: a repeat must not wait for it.
+            match self.journal().give_back(&worker.lease, &inbox).await {
+                // Whoever has the lease now has the inbox too: given back with a lost answer, or slept over after the last write.
+                Ok(GivenBack::Yes) | Err(JournalError::LeaseLost(_)) => break,
+                Ok(GivenBack::NotYet { inbox: more }) => inbox = more,
+                Err(error) => return Err(error.into()),
+            }
+            course.join(&inbox);
+            surveyed = self.analyst.survey(case).await;
+        }
+        let answer = answer.unwrap_or_else(|| Err(JournalError::LeaseLost(key).into()));
+        self.hand_over(case, &answer, &inbox).await;
+        let report = answer?;
+        self.keep_joined(case, &report).await?;
+        Ok(report)
+    }
+
+    /// Those who joined a look that contained nothing get one of their own: their evidence may be newer, or more may be allowed for it.
+    async fn hand_over(&self, case: &Treatment, answer: &Result<Report, Retry>, inbox: &Inbox) {
+        let contained = |report: &Report| {
+            matches!(
+                report.outcome.kind,
+                OutcomeKind::Contained | OutcomeKind::PartiallyContained | OutcomeKind::Joined
+            )
+        };
+        if answer.as_ref().is_ok_and(contained) {
+            return;
+        }
+        for incident in joined(inbox).filter(|incident| *incident != case.incident) {
+            if let Err(error) = self.rechecks.send_now(&incident).await {
+                tracing::error!(%incident, %error, "a delivery that joined is looked at by nobody");
+            }
+        }
+    }
+
+    /// Of an incident that goes on under another's name, or that nobody is told of, there is something to show too.
+    pub(super) async fn keep_joined(&self, case: &Treatment, report: &Report) -> Result<(), Retry> {
+        let known_by = report.incident.as_ref().unwrap_or(&case.incident);
+        if *known_by != case.incident {
+            let joined =
+                Outcome::because(OutcomeKind::Joined, "held", format!("the target is held by incident {known_by}"));
+            self.journal().keep_first(&case.incident, &case.report(joined)).await?;
+        } else if !Notification::is_due(report) {
+            self.journal().keep_first(&case.incident, report).await?;
+        }
+        Ok(())
+    }
+
+    /// One look at the target, under the lease: what came of it is told before the lease ends, so nobody tells it twice.
+    async fn turn(
+        &self,
+        case: &Treatment,
+        occasion: &Occasion,
+        worker: &Worker<'_>,
+        course: &mut Course,
+        surveyed: Result<Surveyed, SurveyFailed>,
+    ) -> Result<Report, Retry> {
+        let report = match surveyed? {
+            Ok((facts, own)) => self.cut(case, occasion, worker, course, facts, &own).await?,
+            Err(outcome) => self.without_facts(case, worker, course, outcome).await?,
+        };
+        self.tell_once(&report).await?;
+        Ok(report)
+    }
+
+    /// The target is away, or cannot be read. What is held of it is still held, and is looked at by itself.
+    async fn without_facts(
+        &self,
+        case: &Treatment,
+        worker: &Worker<'_>,
+        course: &mut Course,
+        outcome: Outcome,
+    ) -> Result<Report, Retry> {
+        if course.is_empty() {
+            return Ok(case.report(outcome));
+        }
+        let undone = worker.look_after(course, &course.unnamed(&Plan::default())).await?;
+        worker.write(course).await?;
+        worker.finish(course).await?;
+        let stands = report(case, course, &Plan::default(), &[], &undone, None);
+        let reasons = outcome.reasons.into_iter().chain(stands.outcome.reasons.iter().cloned()).collect();
+        Ok(Report { outcome: Outcome::new(stands.outcome.kind, reasons), ..stands })
+    }
+
+    /// Journal, cut, read back. What guards must know beyond the survey is read beside the journal write; what comes later than the
+    /// cut is read beside the cut. Everything is journalled before it is changed.
+    async fn cut(
+        &self,
+        case: &Treatment,
+        occasion: &Occasion,
+        worker: &Worker<'_>,
+        course: &mut Course,
+        mut facts: Facts,
+        own: &Subject,
+    ) -> Result<Report, Retry> {
+        let (aws, incident) = (&*self.analyst.aws, course.incident().clone());
+        // An approval binds to the whole plan, so the whole plan must be known first; a recheck has the time.
+        let approved = match occasion {
+            Occasion::Delivery => None,
+            Occasion::Recheck => {
+                facts.complete(aws, &incident).await;
+                None
+            }
+            Occasion::Approved(plan) => {
+                facts.complete(aws, &incident).await;
+                Some(plan.as_str())
+            }
+        };
+        let (held, is_new) = (course.held(), course.is_empty());
+        let judged = |facts: &Facts| {
+            let plan = plan(case, facts, &incident)?;
+            let verdicts = guard::judge(&plan, case.mode, &self.analyst.policy, own, approved);
+            let verdicts = finish_what_is_held(&plan, verdicts, &held);
+            Ok::<_, Outcome>((plan, verdicts))
+        };
+        let (first, verdicts) = match judged(&facts) {
+            Ok(judged) => judged,
+            Err(outcome) => return Ok(case.report(outcome)),
+        };
+        let mut undone = course.renew(allowed(&first, &verdicts))?;
+        course.add(allowed(&first, &verdicts).map(|(stage, change)| (stage, change.clone())));
+
+        // Something is to be changed, or held again after a release.
+        let journalled = !course.is_idle() || course.has_unwritten();
+        if journalled {
+            course.note(self.now(), format!("incident {}: plan {} is journalled", case.incident, first.hash()));
+        }
+        let (around, surveyed) = (facts.around(&incident), facts.clone());
+        let look = async {
+            match &around {
+                Some(around) => Some(around.look(aws).await),
+                None => None,
+            }
+        };
+        let mut rest = Box::pin(async {
+            facts.follow(aws).await;
+            facts
+        });
+        let before = async {
+            match journalled {
+                true => futures::join!(worker.write(course), self.send_rechecks(occasion, is_new, &incident), look),
+                false => (Ok(()), None, look.await),
+            }
+        };
+        let ((written, mut sent, seen), early) = beside(before, &mut rest).await;
+        written?;
+        if journalled {
+            course.written();
+        }
+        if let Some(error) = seen.as_ref().and_then(Surroundings::passing) {
+            return Err(SurveyFailed::from(error.clone()).into());
+        }
+        let with_surroundings = |mut facts: Facts| {
+            if let Some(seen) = &seen {
+                facts.put(seen.clone());
+            }
+            facts
+        };
+        let known = with_surroundings(early.clone().unwrap_or(surveyed));
+        let (second, verdicts) = match judged(&known) {
+            Ok(judged) => judged,
+            Err(outcome) => return Ok(case.report(outcome)),
+        };
+        let withdrawn = course.withdraw(held_back(&second, &verdicts));
+        worker.hold(course).await?;
+        let due = worker.due(course);
+        undone.extend(course.take_in(&first, allowed(&second, &verdicts))?);
+        // What is known by now of later steps is journalled beside the cut; the rest after it.
+        let snapshot = course.containment();
+        let write_down = async {
+            match withdrawn || (journalled && course.has_unwritten()) {
+                true => worker.write_down(&snapshot).await,
+                false => Ok(()),
+            }
+        };
+        let rest = async {
+            match early {
+                Some(facts) => facts,
+                None => rest.await,
+            }
+        };
+        // ← the target is contained here
+        let (answers, written, facts) = futures::join!(worker.send(course, &due), write_down, rest);
+        written?;
+        course.written();
+        worker.learn(course, &due, answers)?;
+        let (plan, verdicts) = match judged(&with_surroundings(facts)) {
+            Ok(judged) => judged,
+            Err(outcome) => return Ok(case.report(outcome)),
+        };
+        undone.extend(course.take_in(&second, allowed(&plan, &verdicts))?);
+        worker.adopt(course).await?;
+        undone.extend(worker.look_after(course, &course.unnamed(&plan)).await?);
+        let acts = journalled || !course.is_idle();
+        if acts && !journalled {
+            let written;
+            (written, sent) = futures::join!(worker.write(course), self.send_rechecks(occasion, is_new, &incident));
+            written?;
+            course.written();
+        } else if acts && course.has_unwritten() {
+            worker.write(course).await?;
+            course.written();
+        }
+        if acts {
+            worker.finish(course).await?;
+        }
+        let mut report = report(case, course, &plan, &verdicts, &undone, sent);
+        report.release = self.journal().is_durable().then(|| format!("cordon release {incident}"));
+        if !undone.is_empty() {
+            // News, even if all stands as people were told it does; and news still, if telling fails.
+            self.journal().conclude(course.incident(), &report, None).await?;
+        } else if !acts && self.is_told(&report).await? {
+            if course.has_new_holder() {
+                worker.write(course).await?;
+            }
+            let outcome = Outcome::because(OutcomeKind::Joined, "nothing-new", nothing_new(course.incident()));
+            return Ok(Report { outcome, ..report });
+        }
+        Ok(report)
+    }
+
+    /// A recheck sends no rechecks, nor does a second look after an approval: the chain is three messages long.
+    async fn send_rechecks(&self, occasion: &Occasion, is_new: bool, incident: &IncidentId) -> Option<Sent> {
+        match occasion {
+            Occasion::Recheck => None,
+            Occasion::Approved(_) if !is_new => None,
+            Occasion::Delivery | Occasion::Approved(_) => Some(self.rechecks.send(incident).await),
+        }
+    }
+}
+
+/// How long the cut waits for reads that are about to come, so that what follows from them goes out one round earlier.
+const GRACE: Duration = Duration::from_millis(30);
+
+/// Both at once; when `first` is done, `rest` has a moment more, and is left to go on.
+async fn beside<A, B>(first: impl Future<Output = A>, rest: &mut (impl Future<Output = B> + Unpin)) -> (A, Option<B>) {
+    match futures::future::select(pin!(first), &mut *rest).await {
+        Either::Left((done, rest)) => (done, tokio::time::timeout(GRACE, rest).await.ok()),
+        Either::Right((come, first)) => (first.await, Some(come)),
+    }
+}
+
+/// A containment that was begun is finished, and contained again where it was undone, though a person would be asked to begin it.
+fn finish_what_is_held(plan: &Plan, verdicts: Vec<Verdict>, held: &BTreeSet<String>) -> Vec<Verdict> {
+    let one = |(step, verdict): (&PlannedStep, Verdict)| match verdict {
+        Verdict::AwaitApproval(_) if held.contains(&step.change.shown().key()) => Verdict::Contain,
+        other => other,
+    };
+    plan.steps.iter().zip(verdicts).map(one).collect()
+}
+
+/// After a release, evidence that is not newer does not contain again.
+fn released(case: &Treatment, known: Option<&Containment>, occasion: &Occasion) -> Option<Outcome> {
+    let released = known?.released?;
+    if case.evidence_from.is_some_and(|from| from > released) {
+        return None;
+    }
+    let why = format!("the target was released at {released}, and nothing newer is known against it");
+    let kind = if *occasion == Occasion::Delivery { OutcomeKind::Observed } else { OutcomeKind::Ignored };
+    Some(Outcome::because(kind, "released-since", why))
+}

@@ -1,0 +1,74 @@
+//! What is told of a containment. Pure.
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use crate::{
+    actions::AnyChange,
+    analyst::{residual, shown, waiting, why, withheld},
+    decision::Treatment,
+    domain::{Outcome, Reason, Report, ResidualRisk, Way},
+    engine::{Course, HeldBack, State, outcome},
+    guard::Verdict,
+    playbooks::{self, Plan, PlannedStep},
+    recheck::Sent,
+};
+
+/// The steps that guards hold back, and how.
+pub fn held_back<'p>(plan: &'p Plan, verdicts: &'p [Verdict]) -> impl Iterator<Item = (&'p AnyChange, HeldBack)> {
+    let why = |verdict: &Verdict| match verdict {
+        Verdict::Contain => None,
+        Verdict::AwaitApproval(_) => Some(HeldBack::Waits),
+        Verdict::Observe(_) | Verdict::Declined(_) => Some(HeldBack::Refused),
+    };
+    plan.steps.iter().zip(verdicts).filter_map(move |(step, verdict)| Some((&step.change, why(verdict)?)))
+}
+
+/// What is told of a containment: from what was seen of its steps, and from what was held back or stays open.
+pub fn report(
+    case: &Treatment,
+    course: &Course,
+    plan: &Plan,
+    verdicts: &[Verdict],
+    undone: &[String],
+    sent: Option<Sent>,
+) -> Report {
+    let mut residual = residual(plan);
+    if let Some(Sent::NotAll(why)) = sent {
+        let text = format!("nothing looks again whether it stays so: {why}");
+        residual.push(ResidualRisk { way: Way::Unseen, text });
+    }
+    // What is so already waits for nobody.
+    let held: Vec<(&PlannedStep, &Verdict)> = plan
+        .steps
+        .iter()
+        .zip(verdicts)
+        .filter(|(step, verdict)| !matches!(verdict, Verdict::Contain) && !step.change.is_already_so())
+        .collect();
+    let open = held.len() + residual.iter().filter(|risk| risk.way == Way::Open).count();
+    let mut reasons: Vec<Reason> =
+        undone.iter().map(|what| Reason::new("contained-again", format!("somebody had undone it: {what}"))).collect();
+    for (change, task) in course.steps() {
+        if let State::Failed { why } = &task.state {
+            reasons.push(Reason::new("step-failed", format!("{}: {why}", change.shown().key())));
+        }
+    }
+    let kind = match course.steps().next() {
+        None => withheld(verdicts).kind,
+        Some(_) => outcome(course.steps().map(|(_, task)| &task.state), open),
+    };
+    reasons.extend(held.iter().filter_map(|(_, verdict)| why(verdict)).cloned());
+    reasons.dedup();
+    let steps = course.steps().map(|(change, task)| shown(task.stage, change, &task.state.to_string()));
+    let hash = match course.steps().next() {
+        None => plan.hash(),
+        Some(_) => playbooks::hash(course.steps().map(|(change, _)| change)),
+    };
+    Report {
+        incident: Some(course.incident().clone()),
+        plan: Some(hash),
+        steps: steps
+            .chain(held.iter().map(|(step, verdict)| shown(step.stage, &step.change, &waiting(verdict))))
+            .collect(),
+        residual,
+        ..case.report(Outcome::new(kind, reasons))
+    }
+}

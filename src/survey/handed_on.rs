@@ -1,0 +1,168 @@
+//! Sessions of roles that were made with a key: whoever held it has taken them along. CloudTrail says so, some minutes late.
+
+use crate::{
+    actions::{PolicyState, SessionDeny},
+    aws::{Aws, AwsError, classify},
+    domain::{AccessKeyId, AccountId, Arn, Region, RoleId, RoleName, SessionName, Text},
+    survey::Role,
+};
+use aws_sdk_cloudtrail::{
+    primitives::DateTime,
+    types::{LookupAttribute, LookupAttributeKey},
+};
+use futures::future::{join_all, try_join_all};
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
+
+/// The longest that a session lasts (STS API reference, AssumeRole).
+const LONGEST_SESSION: Duration = Duration::from_secs(12 * 60 * 60);
+/// CloudTrail answers fifty at a time, twice a second; what is not found in so many pages is said to be left out.
+const MOST_PAGES: usize = 4;
+
+/// What was handed on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HandedOn {
+    pub sessions: Vec<HandedSession>,
+    /// There were more events than were looked through.
+    pub is_cut: bool,
+}
+
+/// A session that CloudTrail names, with what the account says of its role now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HandedSession {
+    pub role: Arn,
+    pub session: Text,
+    pub found: Found,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// The role is there, by its unique id.
+    Here {
+        deny: SessionDeny,
+        role: Box<Role>,
+        state: PolicyState,
+    },
+    /// The role lies in another account.
+    Elsewhere(AccountId),
+    /// There is no such role any more, or another one under its name: its sessions are worth nothing.
+    Gone,
+    Unreadable(AwsError),
+}
+
+/// Sessions made with any of the keys in the last twelve hours.
+pub async fn handed_on(aws: &Aws, account: &AccountId, keys: &[AccessKeyId]) -> Result<HandedOn, AwsError> {
+    // STS is global for many callers, and its events are then in us-east-1.
+    let mut regions: Vec<Region> = aws.home().into_iter().chain(Region::parse("us-east-1").ok()).collect();
+    regions.dedup();
+    let searches = regions.iter().flat_map(|region| keys.iter().map(move |key| look_up(aws, region, key)));
+    let mut found: BTreeMap<(String, String), Made> = BTreeMap::new();
+    let mut is_cut = false;
+    for (made, cut) in try_join_all(searches).await? {
+        is_cut |= cut;
+        found.extend(made.into_iter().map(|made| ((made.role.to_string(), made.user_id.clone()), made)));
+    }
+    let sessions = join_all(found.into_values().map(|made| made.look(aws, account))).await;
+    Ok(HandedOn { sessions, is_cut })
+}
+
+/// What an AssumeRole event says was made.
+#[derive(Clone, Debug)]
+struct Made {
+    role: Arn,
+    /// `AROA…:session`
+    user_id: String,
+}
+
+async fn look_up(aws: &Aws, region: &Region, key: &AccessKeyId) -> Result<(Vec<Made>, bool), AwsError> {
+    const OPERATION: &str = "cloudtrail:LookupEvents";
+    let by_key =
+        LookupAttribute::builder().attribute_key(LookupAttributeKey::AccessKeyId).attribute_value(key.as_str());
+    let by_key = by_key.build().map_err(|error| AwsError::incomplete(OPERATION, &error.to_string()))?;
+    let since = SystemTime::now().checked_sub(LONGEST_SESSION).unwrap_or(SystemTime::UNIX_EPOCH);
+    let call = aws.cloudtrail(region).lookup_events().lookup_attributes(by_key).start_time(DateTime::from(since));
+    let mut pages = call.into_paginator().send();
+    let mut found = Vec::new();
+    for _ in 0..MOST_PAGES {
+        let Some(page) = pages.try_next().await.map_err(classify(OPERATION))? else { return Ok((found, false)) };
+        for event in page.events().iter().filter(|event| event.event_name() == Some("AssumeRole")) {
+            let record = event.cloud_trail_event().and_then(|record| serde_json::from_str(record).ok());
+            found.extend(record.as_ref().and_then(Made::read));
+        }
+    }
+    Ok((found, true))
+}
+
+impl Made {
+    /// `None` for what was refused, or is in no known form: nothing was made then, or nobody can name it.
+    fn read(record: &Value) -> Option<Self> {
+        let role = Arn::parse(record["requestParameters"]["roleArn"].as_str()?).ok()?;
+        let user_id = record["responseElements"]["assumedRoleUser"]["assumedRoleId"].as_str()?.to_owned();
+        Some(Self { role, user_id })
+    }
+
+    async fn look(self, aws: &Aws, account: &AccountId) -> HandedSession {
+        let session = Text::new(self.user_id.split_once(':').map_or("", |(_, session)| session));
+        let found = match self.role.account() {
+            Some(other) if other != *account => Found::Elsewhere(other),
+            _ => self.read_role(aws, account).await.unwrap_or_else(Found::Unreadable),
+        };
+        HandedSession { role: self.role, session, found }
+    }
+
+    async fn read_role(&self, aws: &Aws, account: &AccountId) -> Result<Found, AwsError> {
+        const OPERATION: &str = "iam:GetRole";
+        let odd = || AwsError::incomplete("cloudtrail:LookupEvents", "a session in no known form");
+        let name =
+            self.role.resource().strip_prefix("role/").and_then(|path| path.rsplit('/').next()).ok_or_else(odd)?;
+        let (id, session) = self.user_id.split_once(':').ok_or_else(odd)?;
+        let deny = SessionDeny {
+            account: account.clone(),
+            role: RoleName::parse(name).map_err(|_| odd())?,
+            role_id: RoleId::parse(id).map_err(|_| odd())?,
+            session: SessionName::parse(session).map_err(|_| odd())?,
+        };
+        let (answer, state) =
+            futures::join!(aws.iam().get_role().role_name(deny.role.as_str()).send(), deny.read_policy(aws));
+        let answer = match answer.map_err(classify(OPERATION)) {
+            Ok(answer) => answer,
+            Err(AwsError::NotFound { .. }) => return Ok(Found::Gone),
+            Err(error) => return Err(error),
+        };
+        let role = answer.role().ok_or_else(|| AwsError::incomplete(OPERATION, "no role"))?;
+        if role.role_id() != deny.role_id.as_str() {
+            return Ok(Found::Gone);
+        }
+        let arn = Arn::parse(role.arn()).map_err(|error| AwsError::incomplete(OPERATION, &error.to_string()))?;
+        let trust = role.assume_role_policy_document().map(|document| percent_decode_str(document).decode_utf8_lossy());
+        let trust = trust.and_then(|document| serde_json::from_str(&document).ok());
+        let role = Box::new(Role { arn, path: role.path().to_owned(), trust });
+        Ok(Found::Here { deny, role, state: state? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_a_session_that_was_made_is_handed_on() {
+        let role = "arn:aws:iam::111122223333:role/app";
+        let id = "AROACKCEVSQ6C2EXAMPLE:me";
+        let made = |role: &str, answer: Value| {
+            let record = json!({"requestParameters": {"roleArn": role}, "responseElements": answer});
+            Made::read(&record).map(|made| (made.role.to_string(), made.user_id))
+        };
+        let answer =
+            json!({"assumedRoleUser": {"assumedRoleId": id, "arn": "arn:aws:sts::111122223333:assumed-role/app/me"}});
+        assert_eq!(made(role, answer.clone()), Some((role.to_owned(), id.to_owned())));
+        assert_eq!(made(role, Value::Null), None, "it was refused");
+        assert_eq!(made("no arn", answer), None);
+        assert!(Made::read(&json!([1])).is_none());
+    }
+}

@@ -1,0 +1,246 @@
+//! What is around an instance: its Auto Scaling group, its load balancers, who routes through it, which way its connections take.
+
+use crate::lab::{Lab, Setup, codes, differences, kind, undeclared, without_replacement};
+use anyhow::Result;
+use serde_json::{Value, json};
+
+const SAMPLE: &str = "instance-c2-network";
+
+async fn world(flags: &'static [&'static str]) -> Result<Lab> {
+    Lab::new(Setup { durable: true, world: flags, ..Setup::default() }).await
+}
+
+async fn release(lab: &Lab, report: &Value) -> Result<String> {
+    let output = lab.cordon(&["release", report["incident"].as_str().unwrap()]).await?;
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+    Ok(said)
+}
+
+#[tokio::test]
+async fn a_member_of_a_group_behind_a_balancer_is_set_aside_with_its_evidence_and_goes_back() -> Result<()> {
+    let lab = world(&["scaling", "targets"]).await?;
+    let before = lab.dump().await?;
+    let report = lab.deliver(&lab.event(SAMPLE)?).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    let (after, victim) = (lab.dump().await?, lab.id("/victim/instance"));
+    assert_eq!(after["scaling_groups"]["web"]["members"][victim]["state"], "Standby");
+    let kept = &after["instances"][victim];
+    assert_eq!(kept["attributes"]["disableApiTermination"], true);
+    assert_eq!(kept["attributes"]["disableApiStop"], true);
+    assert_eq!(kept["attributes"]["instanceInitiatedShutdownBehavior"], "stop");
+    assert!(kept["volumes"].as_object().unwrap().values().all(|volume| volume["delete_on_termination"] == false));
+    // The instance group knows it by id, the address group by address; the bystander stays in both.
+    for (group, ours) in before["target_groups"].as_object().unwrap() {
+        let still: Vec<&String> = after["target_groups"][group].as_object().unwrap().keys().collect();
+        let left = ours.as_object().unwrap().keys().filter(|target| still.contains(target)).count();
+        assert_eq!(left, ours.as_object().unwrap().len() - 1, "{group}: {still:?}");
+    }
+    release(&lab, &report).await?;
+    assert_eq!(without_replacement(&lab, &before, lab.dump().await?), Vec::<String>::new());
+    Ok(())
+}
+
+/// UpdateAccessKey and the like have one name for a thing; a target group has two.
+#[tokio::test]
+async fn a_target_is_deregistered_as_it_was_registered() -> Result<()> {
+    let lab = world(&["targets"]).await?;
+    lab.deliver(&lab.event(SAMPLE)?).await?;
+    let calls = lab.proxy.mutations();
+    let calls: Vec<_> = calls.iter().filter(|call| call.operation == "DeregisterTargets").collect();
+    assert_eq!(calls.len(), 2, "{calls:#?}");
+    let dump = lab.dump().await?;
+    for (group, targets) in dump["target_groups"].as_object().unwrap() {
+        let targets: Vec<_> = targets.as_object().unwrap().keys().collect();
+        assert_eq!(targets.len(), 1, "{group}: {targets:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_cut_comes_in_the_third_round_whatever_is_around() -> Result<()> {
+    for interfaces in [1, 3, 8] {
+        for flags in [&[][..], &["scaling", "targets"][..]] {
+            let setup =
+                Setup { durable: true, rounds: true, interfaces: Some(interfaces), world: flags, ..Setup::default() };
+            let lab = Lab::new(setup).await?;
+            assert!(lab.cordon(&["prepare"]).await?.status.success());
+            lab.proxy.clear();
+            let report = lab.deliver(&lab.event(SAMPLE)?).await?;
+            assert_eq!(kind(&report), "Contained", "{report:#}");
+            let calls = lab.proxy.calls();
+            let shown =
+                || calls.iter().map(|c| format!("{} {} {}", c.round, c.operation, c.resource)).collect::<Vec<_>>();
+            let rounds = |operation: &str, most: usize| -> Vec<usize> {
+                calls.iter().filter(|call| call.operation == operation).map(|call| call.round).take(most).collect()
+            };
+            assert_eq!(rounds("ModifyNetworkInterfaceAttribute", interfaces), vec![3; interfaces], "{:#?}", shown());
+            assert_eq!(rounds("PutRolePolicy", 9), [4], "{:#?}", shown());
+            let standby = if flags.is_empty() { vec![] } else { vec![3] };
+            assert_eq!(rounds("EnterStandby", 9), standby, "{:#?}", shown());
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn where_others_depend_on_it_a_person_is_asked_and_may_say_yes() -> Result<()> {
+    for (flags, code) in [
+        (&["eks"][..], "container-node"),
+        (&["router"], "router"),
+        (&["route_target"], "route-target"),
+        (&["targets", "lonely"], "only-healthy-target"),
+    ] {
+        let lab = world(flags).await?;
+        let before = lab.dump().await?;
+        let report = lab.deliver(&lab.event(SAMPLE)?).await?;
+        assert_eq!(kind(&report), "AwaitingApproval", "{flags:?}: {report:#}");
+        assert!(codes(&report).contains(&code), "{flags:?}: {:?}", codes(&report));
+        assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new(), "{flags:?}");
+        let incident = report["incident"].as_str().unwrap();
+        // A look meanwhile asks no second time and changes nothing.
+        assert_eq!(lab.messages().await?.len(), 1);
+        lab.recheck(incident).await?;
+        assert_eq!(lab.messages().await?.len(), 0);
+        assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new(), "{flags:?}");
+
+        let output = lab.cordon(&["approve", incident]).await?;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        lab.recheck(incident).await?;
+        let shown = lab.cordon(&["show", incident, "--json"]).await?;
+        let shown: Value = serde_json::from_slice(&shown.stdout)?;
+        assert_eq!(shown["incident"]["report"]["outcome"]["kind"], "Contained", "{flags:?}: {shown:#}");
+        // Another delivery finds it held and asks nobody again.
+        let again = lab.deliver(&lab.event("instance-mining")?).await?;
+        assert_eq!(kind(&again), "Joined", "{flags:?}: {again:#}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_way_that_stays_open_is_named() -> Result<()> {
+    for (flags, way) in [(&["nat"][..], "/nat_gateway"), (&["endpoint"], "sqs"), (&["nlb"], "/target_groups/network")] {
+        let lab = world(flags).await?;
+        let report = lab.deliver(&lab.event(SAMPLE)?).await?;
+        assert_eq!(kind(&report), "PartiallyContained", "{flags:?}: {report:#}");
+        let open = report["residual"].as_array().unwrap().iter().filter(|risk| risk["way"] == "open");
+        let open: Vec<&str> = open.map(|risk| risk["text"].as_str().unwrap()).collect();
+        let named = if way.starts_with('/') { lab.id(way) } else { way };
+        assert!(open.iter().any(|text| text.contains(named)), "{flags:?}: {open:#?}");
+        let steps = report["steps"].as_array().unwrap();
+        assert!(
+            steps.iter().all(|step| step["state"] == "done" || step["state"] == "already so"),
+            "{flags:?}: {report:#}"
+        );
+    }
+    Ok(())
+}
+
+/// A group or a table that cannot be read asks; it neither stops the rest nor is taken for none.
+#[tokio::test]
+async fn what_cannot_be_read_around_it_asks_or_is_said() -> Result<()> {
+    use cordon_support::{Fault, How, Lasting, Match, When};
+    for (operation, expected, code) in [
+        ("DescribeTargetGroups", "AwaitingApproval", "capacity-unknown"),
+        ("DescribeTargetHealth", "AwaitingApproval", "capacity-unknown"),
+        ("DescribeRouteTables", "AwaitingApproval", "routes-unreadable"),
+        ("DescribeAutoScalingInstances", "PartiallyContained", ""),
+        ("DescribeInstanceAttribute", "PartiallyContained", ""),
+        ("DescribeSnapshots", "PartiallyContained", ""),
+        ("DescribeVpcEndpoints", "Contained", ""),
+        ("DescribeInstanceTypes", "Contained", ""),
+    ] {
+        let lab = world(&["targets"]).await?;
+        let fault = Fault {
+            at: Match::operation(operation),
+            when: When::Before,
+            how: How::Denied,
+            lasting: Lasting::Throughout,
+        };
+        lab.proxy.fail(fault);
+        let report = lab.deliver(&lab.event(SAMPLE)?).await?;
+        assert_eq!(kind(&report), expected, "{operation}: {report:#}");
+        assert!(code.is_empty() || codes(&report).contains(&code), "{operation}: {:?}", codes(&report));
+    }
+    Ok(())
+}
+
+/// Where reading is throttled for good, the delivery comes again, and nothing is cut by guess.
+#[tokio::test]
+async fn what_is_throttled_around_it_is_tried_again() -> Result<()> {
+    use cordon_support::{Answer, Fault, How, Lasting, Match, When};
+    let lab = world(&["targets"]).await?;
+    let at = Match::operation("DescribeTargetHealth");
+    lab.proxy.fail(Fault { at, when: When::Before, how: How::Throttled, lasting: Lasting::Throughout });
+    let event = lab.event(SAMPLE)?;
+    let Answer::Error(error) = lab.function.invoke(&event).await? else { panic!("it answered") };
+    assert!(error.to_string().contains("throttled"), "{error}");
+    assert_eq!(lab.changes(), Vec::<String>::new());
+    lab.proxy.heal();
+    let id = cordon::domain::FindingId::parse(event["detail"]["id"].as_str().unwrap())?;
+    let id = cordon::domain::IncidentId::of(&lab.account, &id);
+    lab.recheck(id.as_str()).await?;
+    let groups = lab.dump().await?["network_interfaces"][&lab.interfaces("victim")[0]]["groups"].clone();
+    assert_ne!(groups, json!([lab.id("/web_group")]), "the recheck contains it");
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_credential_of_a_user_is_switched_off_and_on_again_if_asked_for() -> Result<()> {
+    let lab = world(&["credentials"]).await?;
+    let before = lab.dump().await?;
+    let report = lab.deliver(&lab.event("key-used-from-outside")?).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    let after = lab.dump().await?;
+    let user = &after["users"][lab.id("/user/id")];
+    for kind in ["keys", "ssh_keys", "signing_certificates", "service_credentials"] {
+        let statuses = user[kind].as_object().unwrap();
+        assert!(!statuses.is_empty() && statuses.values().all(|status| status == "Inactive"), "{kind}: {statuses:?}");
+    }
+    assert_eq!(user["login_profile"], true);
+    let said = report["residual"].to_string();
+    assert!(said.contains("he has a password and 1 MFA devices"), "{said}");
+    let output = lab.cordon(&["release", report["incident"].as_str().unwrap(), "--reactivate-keys"]).await?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(undeclared(&before, &lab.dump().await?), Vec::<String>::new());
+    Ok(())
+}
+
+/// The name of an instance as the session's name proves nothing where somebody else may choose it.
+#[tokio::test]
+async fn a_session_that_calls_itself_like_an_instance_is_not_taken_for_one() -> Result<()> {
+    let lab = world(&[]).await?;
+    let trust = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
+        {"Effect": "Allow", "Principal": {"AWS": lab.id("/user/arn")}, "Action": "sts:AssumeRole"}]});
+    let policy = json!({"RoleName": lab.id("/victim/role/name"), "PolicyDocument": trust.to_string()});
+    lab.call("iam", "update_assume_role_policy", policy).await?;
+    let report = lab.deliver(&lab.event("role-session-exfiltrated")?).await?;
+    assert_eq!(kind(&report), "PartiallyContained", "{report:#}");
+    assert!(report["residual"].to_string().contains(lab.id("/user/arn")), "{report:#}");
+    Ok(())
+}
+
+/// The key is dead, and what it made is not: each session is denied on its own role, by the role's unique id.
+#[tokio::test]
+async fn sessions_that_a_key_handed_on_are_denied_too() -> Result<()> {
+    let lab = world(&[]).await?;
+    lab.handed_on("/role_app", "loot").await?;
+    // Of a role that was made again under its name nothing is left to deny.
+    lab.handed_on("/role_deploy", "old").await?;
+    lab.call("iam", "delete_role", json!({"RoleName": lab.id("/role_deploy/name")})).await?;
+    let trust = json!({"Version": "2012-10-17", "Statement": []}).to_string();
+    let again = json!({"RoleName": lab.id("/role_deploy/name"), "AssumeRolePolicyDocument": trust});
+    lab.call("iam", "create_role", again).await?;
+    let before = lab.dump().await?;
+    let report = lab.deliver(&lab.event("key-used-from-outside")?).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    let after = lab.dump().await?;
+    let denied: Vec<String> = differences(&before, &after).into_iter().filter(|d| d.starts_with("/roles/")).collect();
+    let [denied] = denied.try_into().unwrap();
+    assert!(denied.contains(lab.id("/role_app/id")) && denied.contains(":loot"), "{denied}");
+    release(&lab, &report).await?;
+    let left = undeclared(&before, &lab.dump().await?);
+    assert!(left.iter().all(|difference| difference.contains("/keys/")), "{left:#?}");
+    Ok(())
+}
