@@ -72,7 +72,7 @@ impl Analyst {
             Some(incident) if plan.steps.is_empty() => {
                 Outcome::because(OutcomeKind::Joined, "nothing-new", nothing_new(&incident))
             }
-            _ => withheld(&verdicts),
+            _ => withheld(&plan, &verdicts),
         };
         let already = already.iter().map(|step| shown(step.stage, &step.change, &State::Already.to_string()));
         let owed = plan.steps.iter().zip(&verdicts);
@@ -143,7 +143,7 @@ pub fn allowed<'p>(plan: &'p Plan, verdicts: &[Verdict]) -> impl Iterator<Item =
 }
 
 /// The outcome where no step is taken: the most that was held back for decides.
-pub fn withheld(verdicts: &[Verdict]) -> Outcome {
+pub fn withheld(plan: &Plan, verdicts: &[Verdict]) -> Outcome {
     let has = |is: fn(&Verdict) -> bool| verdicts.iter().any(is);
     let kind = if has(|v| matches!(v, Verdict::AwaitApproval(_))) {
         OutcomeKind::AwaitingApproval
@@ -154,10 +154,16 @@ pub fn withheld(verdicts: &[Verdict]) -> Outcome {
     };
     let mut reasons: Vec<Reason> = verdicts.iter().filter_map(why).cloned().collect();
     reasons.dedup();
+    reasons.extend(more(plan, &reasons));
     if verdicts.is_empty() {
         reasons.push(Reason::new("already-so", "everything that would be changed is so already, or cannot be changed"));
     }
     Outcome::new(kind, reasons)
+}
+
+/// Who approves must know all that speaks against it, whatever else made it wait.
+pub fn more(plan: &Plan, said: &[Reason]) -> Vec<Reason> {
+    plan.approval.iter().filter(|reason| !said.contains(reason)).cloned().collect()
 }
 
 pub fn why(verdict: &Verdict) -> Option<&Reason> {
@@ -200,5 +206,6 @@ pub fn shown(stage: u8, change: &AnyChange, state: &str) -> StepReport {
         after: shown.after,
         state: state.to_owned(),
         undo,
+        undo_order: change.undo_order(),
     }
 }

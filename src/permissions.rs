@@ -29,6 +29,8 @@ pub fn operator() -> BTreeSet<&'static str> {
         "dynamodb:Query",
         "dynamodb:Scan",
         "dynamodb:UpdateItem",
+        "ec2:AuthorizeSecurityGroupEgress",
+        "ec2:AuthorizeSecurityGroupIngress",
         "ec2:DescribeVpcs",
         "sqs:SendMessage",
     ];
@@ -60,6 +62,8 @@ mod tests {
             ("autoscaling:ExitStandby", false, true),
             ("autoscaling:EnterStandby", true, false),
             ("ec2:CreateSnapshots", true, false),
+            // Nothing that the function may do opens a group.
+            ("ec2:AuthorizeSecurityGroupIngress", false, true),
             ("ec2:DeleteTags", false, true),
         ] {
             assert_eq!((responder.contains(permission), operator.contains(permission)), (ours, theirs), "{permission}");

@@ -178,13 +178,15 @@ impl Trust {
 
     fn read(document: &Value) -> Self {
         let mut found = Self::default();
-        let statements = match &document["Statement"] {
+        let statements = match document.get("Statement").unwrap_or(&Value::Null) {
             Value::Array(statements) => statements.as_slice(),
             one @ Value::Object(_) => std::slice::from_ref(one),
             _ => return Self::unknown(),
         };
-        for statement in statements.iter().filter(|statement| statement["Effect"] == "Allow") {
-            match &statement["Principal"] {
+        for statement in
+            statements.iter().filter(|statement| statement.get("Effect").is_some_and(|effect| effect == "Allow"))
+        {
+            match statement.get("Principal").unwrap_or(&Value::Null) {
                 Value::Object(principals) => {
                     for (kind, names) in principals {
                         let names = match names {

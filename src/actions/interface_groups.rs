@@ -13,6 +13,7 @@ use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, GroupId, InterfaceId, Region, VpcId},
 };
+use aws_config::retry::RetryConfig;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt};
 
@@ -90,6 +91,25 @@ impl Action for InterfaceGroups {
             });
         }
         call.send().await.map(drop).map_err(classify("ec2:ModifyNetworkInterfaceAttribute"))
+    }
+}
+
+impl InterfaceGroups {
+    /// From quarantine through the open group and back, which ends connections that are tracked: under the open group EC2 tracks
+    /// none, and back in quarantine none is let in anew (EC2 user guide, "Untracked connections"). Begins and ends in quarantine.
+    ///
+    /// # Errors
+    /// Where it could not be put back; a read finds that, and a recheck.
+    pub async fn pass(&self, aws: &Aws, open: &GroupId) -> Result<(), AwsError> {
+        const OPERATION: &str = "ec2:ModifyNetworkInterfaceAttribute";
+        let call = aws.ec2(&self.region).modify_network_interface_attribute();
+        let call = call.network_interface_id(self.interface.as_str()).groups(open.as_str());
+        // INVARIANT: sent once. A repeat could open it after it was closed again.
+        let once = aws_sdk_ec2::Config::builder().retry_config(RetryConfig::disabled());
+        let opened = call.customize().config_override(once).send().await.map(drop).map_err(classify(OPERATION));
+        // Whatever came of it: back.
+        self.apply(aws, &Groups::quarantine()).await?;
+        opened
     }
 }
 

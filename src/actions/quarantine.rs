@@ -6,14 +6,21 @@
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, GroupId, Region, Text, VpcId},
-    journal::JournalError,
+    journal::{JournalError, Purpose},
 };
-use aws_sdk_ec2::types::{Filter, IpPermission, ResourceType, SecurityGroup, SecurityGroupRule, Tag, TagSpecification};
+use aws_sdk_ec2::types::{
+    Filter, IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup, SecurityGroupRule, Tag, TagSpecification,
+};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::sync::OnceCell;
+
+/// Name of every passage group.
+const PASSAGE: &str = "cordon-passage";
+const PASSAGE_DESCRIPTION: &str =
+    "Cordon: lets everything through, on purpose, for the moment in which an interface passes it.";
 
 /// Name of every quarantine group; where it is taken by a stranger's group, a suffix follows.
 const NAME: &str = "cordon-quarantine";
@@ -38,10 +45,18 @@ pub struct QuarantineGroup {
 
 type Groups = HashMap<VpcId, QuarantineGroup>;
 
+/// Our groups of a region as just read.
+#[derive(Clone, Debug, Default)]
+struct Ours {
+    quarantine: Groups,
+    /// Only those that let everything through both ways, IPv4 and IPv6: another would cut nothing.
+    passage: HashMap<VpcId, GroupId>,
+}
+
 /// One look-up a region and round, shared by all who ask in it.
 #[derive(Debug, Default)]
 pub struct QuarantineCache {
-    known: Mutex<HashMap<Region, Arc<OnceCell<Groups>>>>,
+    known: Mutex<HashMap<Region, Arc<OnceCell<Ours>>>>,
     making: tokio::sync::Mutex<()>,
 }
 
@@ -55,6 +70,19 @@ impl QuarantineCache {
 impl Aws {
     /// Our groups in that region, each with whether it is empty.
     pub async fn quarantine_groups(&self, account: &AccountId, region: &Region) -> Result<Groups, AwsError> {
+        Ok(self.our_groups(account, region).await?.quarantine)
+    }
+
+    /// The groups through which an interface may pass, by VPC. They are made by `cordon prepare` alone: the function cannot open anything.
+    pub async fn passage_groups(
+        &self,
+        account: &AccountId,
+        region: &Region,
+    ) -> Result<HashMap<VpcId, GroupId>, AwsError> {
+        Ok(self.our_groups(account, region).await?.passage)
+    }
+
+    async fn our_groups(&self, account: &AccountId, region: &Region) -> Result<Ours, AwsError> {
         let cell = {
             let mut known = self.quarantine.known.lock().unwrap_or_else(PoisonError::into_inner);
             known.entry(region.clone()).or_default().clone()
@@ -62,22 +90,26 @@ impl Aws {
         cell.get_or_try_init(|| self.look_up(account, region)).await.cloned()
     }
 
-    async fn look_up(&self, account: &AccountId, region: &Region) -> Result<Groups, AwsError> {
+    async fn look_up(&self, account: &AccountId, region: &Region) -> Result<Ours, AwsError> {
         let (registered, found) = futures::join!(self.registry.groups(account, region), self.groups_by_name(region));
         let registered = registered.map_err(unregistered)?;
-        let mut ours = Groups::new();
+        let mut ours = Ours::default();
         for group in found? {
             let (Some(vpc), Some(id)) = (group.vpc_id(), group.group_id()) else { continue };
             let (Ok(vpc), Ok(id)) = (VpcId::parse(vpc), GroupId::parse(id)) else { continue };
-            if registered.get(&vpc) == Some(&id) {
-                ours.insert(vpc, QuarantineGroup { id, empty: is_empty(&group) });
+            let is = |purpose| registered.get(&(vpc.clone(), purpose)) == Some(&id);
+            if is(Purpose::Quarantine) {
+                ours.quarantine.insert(vpc, QuarantineGroup { id, empty: is_empty(&group) });
+            } else if is(Purpose::Passage) && lets_all_through(&group) {
+                ours.passage.insert(vpc, id);
             }
         }
         Ok(ours)
     }
 
     async fn groups_by_name(&self, region: &Region) -> Result<Vec<SecurityGroup>, AwsError> {
-        let filter = Filter::builder().name("group-name").values(format!("{NAME}*")).build();
+        let filter =
+            Filter::builder().name("group-name").values(format!("{NAME}*")).values(format!("{PASSAGE}*")).build();
         let mut pages = self.ec2(region).describe_security_groups().filters(filter).into_paginator().items().send();
         let mut found = Vec::new();
         while let Some(group) = pages.try_next().await.map_err(classify("ec2:DescribeSecurityGroups"))? {
@@ -98,10 +130,10 @@ impl Aws {
         let id = match known.get(vpc) {
             Some(group) if group.empty => return Ok(group.id.clone()),
             Some(group) => group.id.clone(),
-            None => self.create(region, vpc).await?,
+            None => self.create(region, vpc, NAME, DESCRIPTION).await?,
         };
         self.empty(region, &id).await?;
-        self.registry.enter(account, region, vpc, &id).await.map_err(unregistered)?;
+        self.registry.enter(account, region, vpc, Purpose::Quarantine, &id).await.map_err(unregistered)?;
         // Proven by a look of its own, which those who wait for the lock share.
         self.quarantine.forget();
         match self.quarantine_groups(account, region).await?.get(vpc) {
@@ -113,17 +145,17 @@ impl Aws {
         }
     }
 
-    async fn create(&self, region: &Region, vpc: &VpcId) -> Result<GroupId, AwsError> {
+    async fn create(&self, region: &Region, vpc: &VpcId, name: &str, description: &str) -> Result<GroupId, AwsError> {
         const OPERATION: &str = "ec2:CreateSecurityGroup";
         // A stranger may hold the plain name; then ours is one that he cannot have known.
-        for name in [NAME.to_owned(), format!("{NAME}-{}", nonce())] {
-            let tag = Tag::builder().key("cordon:quarantine").value("group").build();
+        for group in [name.to_owned(), format!("{name}-{}", nonce())] {
+            let tag = Tag::builder().key("cordon:group").value(name).build();
             let tags = TagSpecification::builder().resource_type(ResourceType::SecurityGroup).tags(tag).build();
             let made = self
                 .ec2(region)
                 .create_security_group()
-                .group_name(name)
-                .description(DESCRIPTION)
+                .group_name(group)
+                .description(description)
                 .vpc_id(vpc.as_str())
                 .tag_specifications(tags)
                 .send()
@@ -140,7 +172,34 @@ impl Aws {
         }
         Err(AwsError::Conflict {
             operation: OPERATION,
-            message: Text::new("every name for the quarantine group is taken"),
+            message: Text::new(&format!("every name for the group {name} is taken")),
+        })
+    }
+
+    /// The passage group of the VPC, made or opened where needed. For the operator's credentials: the function may open nothing.
+    pub async fn ensure_passage(&self, account: &AccountId, region: &Region, vpc: &VpcId) -> Result<GroupId, AwsError> {
+        if let Some(id) = self.passage_groups(account, region).await?.get(vpc) {
+            return Ok(id.clone());
+        }
+        let registered = self.registry.groups(account, region).await.map_err(unregistered)?;
+        let id = match registered.get(&(vpc.clone(), Purpose::Passage)) {
+            Some(id) => id.clone(),
+            None => self.create(region, vpc, PASSAGE, PASSAGE_DESCRIPTION).await?,
+        };
+        self.registry.enter(account, region, vpc, Purpose::Passage, &id).await.map_err(unregistered)?;
+        let (ec2, group) = (self.ec2(region), id.as_str());
+        let into = ec2.authorize_security_group_ingress().group_id(group).ip_permissions(everything());
+        already_there(into.send().await.map(drop).map_err(classify("ec2:AuthorizeSecurityGroupIngress")))?;
+        // A new group lets IPv4 out already; what is there is refused as a whole, so IPv6 goes by itself.
+        for permission in [everything_v4(), everything_v6()] {
+            let out = ec2.authorize_security_group_egress().group_id(group).ip_permissions(permission);
+            already_there(out.send().await.map(drop).map_err(classify("ec2:AuthorizeSecurityGroupEgress")))?;
+        }
+        self.quarantine.forget();
+        let opened = self.passage_groups(account, region).await?.remove(vpc);
+        opened.ok_or_else(|| AwsError::Conflict {
+            operation: "ec2:DescribeSecurityGroups",
+            message: Text::new("the passage group does not let everything through after it was opened"),
         })
     }
 
@@ -198,6 +257,36 @@ fn gone_is_gone(result: Result<(), AwsError>) -> Result<(), AwsError> {
 fn is_empty(group: &SecurityGroup) -> bool {
     let none = |rules: &[IpPermission]| rules.is_empty();
     none(group.ip_permissions()) && none(group.ip_permissions_egress())
+}
+
+fn lets_all_through(group: &SecurityGroup) -> bool {
+    let all = |rules: &[IpPermission]| {
+        let any = |rule: &&IpPermission| rule.ip_protocol() == Some("-1");
+        let v4 = rules.iter().filter(any).flat_map(|r| r.ip_ranges()).any(|range| range.cidr_ip() == Some("0.0.0.0/0"));
+        let v6 = rules.iter().filter(any).flat_map(|r| r.ipv6_ranges()).any(|range| range.cidr_ipv6() == Some("::/0"));
+        v4 && v6
+    };
+    all(group.ip_permissions()) && all(group.ip_permissions_egress())
+}
+
+fn everything_v4() -> IpPermission {
+    IpPermission::builder().ip_protocol("-1").ip_ranges(IpRange::builder().cidr_ip("0.0.0.0/0").build()).build()
+}
+
+fn everything_v6() -> IpPermission {
+    IpPermission::builder().ip_protocol("-1").ipv6_ranges(Ipv6Range::builder().cidr_ipv6("::/0").build()).build()
+}
+
+fn everything() -> IpPermission {
+    let all = IpPermission::builder().ip_protocol("-1").ip_ranges(IpRange::builder().cidr_ip("0.0.0.0/0").build());
+    all.ipv6_ranges(Ipv6Range::builder().cidr_ipv6("::/0").build()).build()
+}
+
+fn already_there(result: Result<(), AwsError>) -> Result<(), AwsError> {
+    match result {
+        Err(AwsError::Rejected { code, .. }) if code == "InvalidPermission.Duplicate" => Ok(()),
+        other => other,
+    }
 }
 
 fn is_egress(rule: &SecurityGroupRule) -> bool {

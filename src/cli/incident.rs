@@ -78,7 +78,8 @@ pub struct Approve {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Makes the empty quarantine group of every VPC of a region ahead, so that containment finds it there.
+Makes two groups in every VPC of a region ahead, so that containment finds them there: the empty quarantine group, and the passage
+group, which lets everything through and in which an interface is only for a moment, to end its connections.
 
 Example:
   cordon prepare --stack cordon --region eu-west-1")]
@@ -176,7 +177,8 @@ impl Release {
         } else {
             println!("{} {}", report.outcome.kind, released.incident);
             for step in &report.steps {
-                println!("  [{}] {} {}: {}", step.state, step.action, step.target, step.before);
+                let now = if step.state == "undone" { &step.before } else { &step.after };
+                println!("  [{}] {} {}: {now}", step.state, step.action, step.target);
             }
             for reason in &report.outcome.reasons {
                 println!("  {reason}");
@@ -212,8 +214,14 @@ impl Prepare {
         let account = &deployment.aws.identity().await?.account;
         let mut failed = 0;
         for vpc in vpcs(&deployment, &region).await? {
-            match deployment.aws.ensure_quarantine(account, &region, &vpc).await {
-                Ok(group) => println!("{vpc}  {group}"),
+            let made = match deployment.aws.ensure_quarantine(account, &region, &vpc).await {
+                Ok(group) => {
+                    deployment.aws.ensure_passage(account, &region, &vpc).await.map(|passage| (group, passage))
+                }
+                Err(error) => Err(error),
+            };
+            match made {
+                Ok((group, passage)) => println!("{vpc}  quarantine {group}  passage {passage}"),
                 Err(error) => {
                     failed += 1;
                     eprintln!("cordon: {vpc}: {error}");

@@ -123,6 +123,9 @@ pub struct StepReport {
     pub state: String,
     /// How it goes back, or why it stays.
     pub undo: String,
+    /// What goes back first has the lowest.
+    #[serde(default)]
+    pub undo_order: u8,
 }
 
 impl fmt::Display for StepReport {

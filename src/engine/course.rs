@@ -3,11 +3,11 @@
 use super::{Asked, Illegal, Next, Owed, Sight, State, Task, TaskEvent, next};
 use crate::{
     actions::{AnyChange, Release},
-    domain::{IncidentId, Target, Timestamp},
+    domain::{GroupId, IncidentId, InterfaceId, Target, Timestamp, VpcId},
     journal::{Containment, Entry, Inbox, MOST_ENTRIES, Step, joined},
     playbooks::Plan,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// Why guards hold a step back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,11 +194,34 @@ impl Course {
         Ok(undone)
     }
 
+    /// The steps that keep interfaces in quarantine.
+    pub fn interfaces(&self) -> Vec<usize> {
+        let is_interface = |(_, (change, task)): &(usize, &(AnyChange, Task))| {
+            matches!(change, AnyChange::InterfaceGroups(_)) && task.state == State::Done
+        };
+        (0..).zip(&self.work).filter(is_interface).map(|(n, _)| n).collect()
+    }
+
+    /// Those of the interfaces that have a group in their VPC.
+    pub fn in_vpcs<'a>(
+        &'a self,
+        interfaces: &'a [InterfaceId],
+        groups: &'a HashMap<VpcId, GroupId>,
+    ) -> impl Iterator<Item = (InterfaceId, GroupId)> + 'a {
+        self.work.iter().filter_map(move |(change, _)| {
+            let AnyChange::InterfaceGroups(change) = change else { return None };
+            let interface = &change.target.interface;
+            Some((interfaces.contains(interface).then(|| interface.clone())?, groups.get(&change.target.vpc)?.clone()))
+        })
+    }
+
     /// What is held and not in this plan, because the account no longer leads there: nobody has looked at it.
     pub fn unnamed(&self, plan: &Plan) -> Vec<usize> {
         let named: BTreeSet<String> = plan.steps.iter().map(|step| step.change.shown().key()).collect();
         let unseen = |(_, (change, task)): &(usize, &(AnyChange, Task))| {
-            matches!(task.state, State::Done | State::Already) && !named.contains(&change.shown().key())
+            let is_held =
+                matches!(task.state, State::Done | State::Already | State::Failed { .. } | State::Drifted { .. });
+            is_held && !named.contains(&change.shown().key())
         };
         (0..).zip(&self.work).filter(unseen).map(|(n, _)| n).collect()
     }
@@ -208,13 +231,20 @@ impl Course {
         let Some((change, task)) = self.work.get_mut(n) else { return Ok(None) };
         match sight {
             Sight::Seen(seen) if !seen.after => {
+                let was_done = matches!(task.state, State::Done | State::Already);
                 let what = format!("{}: was {}", change.shown().key(), seen.shown);
                 task.take(&TaskEvent::Seen(seen))?;
                 task.take(&TaskEvent::Contain)?;
-                Ok(Some(what))
+                Ok(was_done.then_some(what))
             }
             Sight::Gone => task.take(&TaskEvent::Gone).map(|()| None),
-            Sight::Seen(_) | Sight::Unreadable { .. } => Ok(None),
+            Sight::Seen(seen) => {
+                let was = task.state.clone();
+                task.take(&TaskEvent::Seen(seen))?;
+                self.unwritten |= task.state != was;
+                Ok(None)
+            }
+            Sight::Unreadable { .. } => Ok(None),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::{
     actions::{AnyChange, Seen, Side},
     aws::{Aws, AwsError},
     clock::Clock,
-    domain::{Text, Timestamp},
+    domain::{GroupId, InterfaceId, Text, Timestamp},
     journal::{Containment, Journal, JournalError, LEASE, Lease},
 };
 use futures::future::join_all;
@@ -209,8 +209,45 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
+    /// Lets interfaces that are in quarantine pass the open group. Returns those that did; of the others the timeline says why.
+    pub async fn pass(&self, course: &mut Course, through: &[(InterfaceId, GroupId)]) -> Vec<InterfaceId> {
+        let held = course.steps().filter(|(_, task)| task.state == State::Done);
+        let interfaces: Vec<_> = held
+            .filter_map(|(change, _)| match change {
+                AnyChange::InterfaceGroups(change) => {
+                    let open = through.iter().find(|(interface, _)| *interface == change.target.interface);
+                    open.map(|(_, open)| (change.target.clone(), open.clone()))
+                }
+                _ => None,
+            })
+            .collect();
+        let now = self.now();
+        let passes = join_all(interfaces.iter().map(|(interface, open)| interface.pass(self.aws, open))).await;
+        let mut passed = Vec::new();
+        for ((target, open), result) in interfaces.into_iter().zip(passes) {
+            match result {
+                Ok(()) => {
+                    course.note(now, format!("{}: opened by {open} for a moment", target.interface));
+                    course.note(self.now(), format!("{}: back in quarantine", target.interface));
+                    passed.push(target.interface);
+                }
+                Err(error) => {
+                    tracing::warn!(interface = %target.interface, %error, "passage failed");
+                    course
+                        .note(self.now(), format!("{}: the passage through {open} failed: {error}", target.interface));
+                }
+            }
+        }
+        passed
+    }
+
     /// Goes on until nothing is owed, and keeps what was learnt.
     pub async fn finish(&self, course: &mut Course) -> Result<(), EngineError> {
+        self.finish_through(course, u8::MAX).await
+    }
+
+    /// The same for the stages up to the last one.
+    pub async fn finish_through(&self, course: &mut Course, last: u8) -> Result<(), EngineError> {
         let mut looks = 0;
         loop {
             if let Some(end) = self.deadline
@@ -219,7 +256,8 @@ impl<'a> Worker<'a> {
                 self.write(course).await?;
                 return Err(EngineError::Deadline);
             }
-            match next(&course.tasks()) {
+            let tasks: Vec<_> = course.tasks().into_iter().map(|task| task.beyond(last)).collect();
+            match next(&tasks) {
                 Next::Rest => return self.write(course).await,
                 Next::Apply(due) => {
                     self.hold(course).await?;

@@ -65,6 +65,11 @@ impl Task {
         Self { stage, state, release, owed, applied: 0, read: 0, most_tries: MOST_TRIES }
     }
 
+    /// It owes nothing as long as its stage is beyond the last one.
+    pub fn beyond(self, last: u8) -> Self {
+        if self.stage > last { Self { owed: Owed::Nothing, ..self } } else { self }
+    }
+
     /// How often it is applied in this run.
     pub fn at_most(self, most_tries: u8) -> Self {
         Self { most_tries, ..self }

@@ -5,12 +5,13 @@
 //! | `T#account#region\|global#kind#uid` | `HEAD` | lease, inbox and the whole containment, so that one write keeps them true together |
 //! | `I#incident` | `HEAD` | the incident, its last report, what was told, approvals |
 //! | `S#thing` | `HEAD` | the targets that may hold a thing that several may hold; their own items say whether they do |
-//! | `REG#account#region` | `GROUP#vpc` | our own quarantine groups |
+//! | `REG#account#region` | `GROUP#vpc`, `PASSAGE#vpc` | our own groups |
 //!
 //! Every item has `schema`. Writes are conditional on the fence; each is the same when repeated, so the SDK may repeat it.
 
 use super::{
-    Claim, Containment, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease, Registry, unique,
+    Claim, Containment, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease, OwnGroups, Purpose,
+    Registry, unique,
 };
 use crate::{
     aws::{AwsError, classify},
@@ -350,26 +351,30 @@ impl Registry for DynamoJournal {
         &'a self,
         account: &'a AccountId,
         region: &'a Region,
-    ) -> BoxFuture<'a, Result<HashMap<VpcId, GroupId>, JournalError>> {
+    ) -> BoxFuture<'a, Result<OwnGroups, JournalError>> {
         async move {
             let call = self
                 .client
                 .query()
                 .table_name(&self.table)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :group)")
+                .key_condition_expression("pk = :pk")
                 .expression_attribute_values(":pk", V::S(format!("REG#{account}#{region}")))
-                .expression_attribute_values(":group", V::S("GROUP#".to_owned()))
                 .consistent_read(true);
             let mut pages = call.into_paginator().items().send();
             let mut found = HashMap::new();
             while let Some(item) = pages.try_next().await.map_err(classify("dynamodb:Query"))? {
-                let vpc =
-                    string(&item, "sk").and_then(|sk| sk.strip_prefix("GROUP#")).and_then(|vpc| VpcId::parse(vpc).ok());
+                let sort = string(&item, "sk").and_then(|sort| sort.split_once('#'));
+                let purpose = match sort {
+                    Some(("GROUP", vpc)) => Some((vpc, Purpose::Quarantine)),
+                    Some(("PASSAGE", vpc)) => Some((vpc, Purpose::Passage)),
+                    _ => None,
+                };
+                let key = purpose.and_then(|(vpc, purpose)| Some((VpcId::parse(vpc).ok()?, purpose)));
                 let group = string(&item, "group").and_then(|group| GroupId::parse(group).ok());
-                let (Some(vpc), Some(group)) = (vpc, group) else {
+                let (Some(key), Some(group)) = (key, group) else {
                     return Err(JournalError::Unreadable("an entry of the registry of groups".to_owned()));
                 };
-                found.insert(vpc, group);
+                found.insert(key, group);
             }
             Ok(found)
         }
@@ -381,10 +386,15 @@ impl Registry for DynamoJournal {
         account: &'a AccountId,
         region: &'a Region,
         vpc: &'a VpcId,
+        purpose: Purpose,
         group: &'a GroupId,
     ) -> BoxFuture<'a, Result<(), JournalError>> {
         async move {
-            let mut item = key(format!("REG#{account}#{region}"), &format!("GROUP#{vpc}"));
+            let kind = match purpose {
+                Purpose::Quarantine => "GROUP",
+                Purpose::Passage => "PASSAGE",
+            };
+            let mut item = key(format!("REG#{account}#{region}"), &format!("{kind}#{vpc}"));
             item.insert("schema".to_owned(), V::N(SCHEMA.to_owned()));
             item.insert("group".to_owned(), V::S(group.to_string()));
             let call = self.client.put_item().table_name(&self.table).set_item(Some(item));

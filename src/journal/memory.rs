@@ -2,7 +2,8 @@
 //! a table only observes.
 
 use super::{
-    Claim, Containment, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease, Registry, unique,
+    Claim, Containment, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease, OwnGroups, Purpose,
+    Registry, unique,
 };
 use crate::{
     decision::Treatment,
@@ -22,7 +23,7 @@ pub struct MemoryJournal(Mutex<Content>);
 struct Content {
     targets: HashMap<String, Head>,
     incidents: HashMap<IncidentId, IncidentRecord>,
-    groups: HashMap<(AccountId, Region), HashMap<VpcId, GroupId>>,
+    groups: HashMap<(AccountId, Region), OwnGroups>,
     sharers: HashMap<String, BTreeSet<String>>,
 }
 
@@ -180,7 +181,7 @@ impl Registry for MemoryJournal {
         &'a self,
         account: &'a AccountId,
         region: &'a Region,
-    ) -> BoxFuture<'a, Result<HashMap<VpcId, GroupId>, JournalError>> {
+    ) -> BoxFuture<'a, Result<OwnGroups, JournalError>> {
         let groups = self.content().groups.get(&(account.clone(), region.clone())).cloned().unwrap_or_default();
         ready(Ok(groups)).boxed()
     }
@@ -190,10 +191,12 @@ impl Registry for MemoryJournal {
         account: &'a AccountId,
         region: &'a Region,
         vpc: &'a VpcId,
+        purpose: Purpose,
         group: &'a GroupId,
     ) -> BoxFuture<'a, Result<(), JournalError>> {
         let mut content = self.content();
-        content.groups.entry((account.clone(), region.clone())).or_default().insert(vpc.clone(), group.clone());
+        let groups = content.groups.entry((account.clone(), region.clone())).or_default();
+        groups.insert((vpc.clone(), purpose), group.clone());
         ready(Ok(())).boxed()
     }
 }

@@ -178,18 +178,31 @@ pub trait Journal: Registry {
     fn approve<'a>(&'a self, id: &'a IncidentId, plan: &'a str) -> BoxFuture<'a, Result<(), JournalError>>;
 }
 
-/// The quarantine groups that Cordon made itself. A group that is not in it is a stranger's, whatever its name.
+/// What a group of ours is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Purpose {
+    /// It has no rules.
+    Quarantine,
+    /// It lets everything through, and nothing stays in it.
+    Passage,
+}
+
+/// Our groups of a region.
+pub type OwnGroups = HashMap<(VpcId, Purpose), GroupId>;
+
+/// The groups that Cordon made itself, by VPC and purpose. A group that is not in it is a stranger's, whatever its name.
 pub trait Registry: Send + Sync {
     fn groups<'a>(
         &'a self,
         account: &'a AccountId,
         region: &'a Region,
-    ) -> BoxFuture<'a, Result<HashMap<VpcId, GroupId>, JournalError>>;
+    ) -> BoxFuture<'a, Result<OwnGroups, JournalError>>;
     fn enter<'a>(
         &'a self,
         account: &'a AccountId,
         region: &'a Region,
         vpc: &'a VpcId,
+        purpose: Purpose,
         group: &'a GroupId,
     ) -> BoxFuture<'a, Result<(), JournalError>>;
 }

@@ -120,7 +120,8 @@ fn body(report: &Report) -> String {
         }
     }
 
-    let done: Vec<&StepReport> = report.steps.iter().filter(|step| step.state == "done").collect();
+    let mut done: Vec<&StepReport> = report.steps.iter().filter(|step| step.state == "done").collect();
+    done.sort_by_key(|step| step.undo_order);
     if acted && !done.is_empty() {
         heading(&mut text, "HOW TO UNDO IT (after the incident is understood)");
         if let Some(command) = &report.release {
@@ -225,6 +226,7 @@ mod tests {
                 after: "quarantine".into(),
                 state: "done".into(),
                 undo: "aws ec2 modify-network-interface-attribute …".into(),
+                undo_order: 0,
             }],
             residual: vec![
                 ResidualRisk { way: Way::Unseen, text: "DNS goes on".into() },

@@ -36,7 +36,7 @@
 //! MITRE ATT&CK T1496, T1071, T1552.005.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{CUT, Case, EVIDENCE, Plan, PlannedStep, Playbook, Refusal, SETTLE, TRAFFIC};
+use super::{CUT, Case, ESTABLISHED, EVIDENCE, Plan, PlannedStep, Playbook, Refusal, SETTLE, TRAFFIC};
 use crate::{
     actions::{
         AnyChange, Change, ConnectionTracking, Groups, InstanceTag, InterfaceGroups, Lifecycle, OnTermination,
@@ -305,6 +305,9 @@ impl Draft<'_> {
 
     fn name_what_stays_open(&mut self, around: &Surroundings) {
         for (interface, way) in around.routes.iter().flat_map(|routes| &routes.ways) {
+            if *way == DefaultRoute::Internet {
+                self.plan.passages.push(interface.clone());
+            }
             if let DefaultRoute::Tracked(through) = way {
                 self.risk(Way::Open, format!("connections of {interface} that were established before go on through {through}, which tracks them; stop the instance if that must not be"));
             }
@@ -349,7 +352,7 @@ fn is_nitro_v6(kind: &str) -> bool {
 
 fn unseen() -> Vec<ResidualRisk> {
     [
-        "connections that were established before may go on; stop the instance if that must not be",
+        ESTABLISHED,
         "DNS to the VPC resolver is not filtered by security groups",
         "copies of the role's credentials work until IAM has spread the deny (seconds)",
     ]

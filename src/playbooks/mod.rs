@@ -8,7 +8,7 @@ mod compromised_instance;
 mod compromised_role_session;
 mod plan;
 
-pub use plan::{CUT, EVIDENCE, Plan, PlannedStep, Refusal, SETTLE, TRAFFIC, hash};
+pub use plan::{CUT, ESTABLISHED, EVIDENCE, Plan, PlannedStep, Refusal, SETTLE, TRAFFIC, hash};
 
 use crate::{
     domain::{IncidentId, Outcome, Partition},

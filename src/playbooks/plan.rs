@@ -3,7 +3,7 @@
 
 use crate::{
     actions::AnyChange,
-    domain::{Reason, ResidualRisk},
+    domain::{InterfaceId, Reason, ResidualRisk},
     policy::Subject,
 };
 use sha2::{Digest, Sha256};
@@ -17,12 +17,18 @@ pub const EVIDENCE: u8 = 2;
 /// What spares others the silence.
 pub const TRAFFIC: u8 = 3;
 
+/// What is said of tracked connections unless a passage ended them.
+pub const ESTABLISHED: &str =
+    "connections that were established before may go on; stop the instance if that must not be";
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     pub steps: Vec<PlannedStep>,
     pub residual: Vec<ResidualRisk>,
     /// Steps that a person would expect and that cannot be taken.
     pub refused: Vec<Refusal>,
+    /// Interfaces that may pass the open group after the cut, because their connections leave by an internet gateway.
+    pub passages: Vec<InterfaceId>,
     /// Why a person must decide, whatever the mode: more hangs on the target than the target.
     pub approval: Vec<Reason>,
 }

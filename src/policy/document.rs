@@ -101,6 +101,9 @@ pub struct Policy {
     pub own_principals: Vec<PrincipalRef>,
     /// Findings that are older need approval. 1 to 1440 minutes.
     pub max_finding_age_minutes: u32,
+    /// Whether an interface in a subnet with an internet gateway may pass an open group for a moment, once it is in quarantine, which ends
+    /// connections that quarantine alone would keep.
+    pub open_passage: bool,
     pub limits: Limits,
 }
 
@@ -115,7 +118,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         // An instance has at most 15 interfaces, and as many again of other steps.
-        Self { steps_per_plan: 40 }
+        Self { steps_per_plan: 100 }
     }
 }
 
@@ -130,6 +133,7 @@ impl Default for Policy {
             operators: Vec::new(),
             own_principals: Vec::new(),
             max_finding_age_minutes: 60,
+            open_passage: true,
             limits: Limits::default(),
         }
     }

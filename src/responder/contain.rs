@@ -2,17 +2,17 @@
 
 use super::{
     Occasion, Responder, Retry,
-    told::{held_back, report},
+    told::{after_passage, held_back, report},
 };
 use crate::{
     analyst::{SurveyFailed, Surveyed, allowed, nothing_new, plan},
     decision::Treatment,
-    domain::{IncidentId, Outcome, OutcomeKind, Report, Timestamp},
+    domain::{IncidentId, Outcome, OutcomeKind, Report, Target, Timestamp},
     engine::{Course, Looks, May, Worker},
     guard::{self, Verdict},
     journal::{Claim, Containment, GivenBack, Inbox, JournalError, joined},
     notify::Notification,
-    playbooks::{Plan, PlannedStep},
+    playbooks::{CUT, Plan, PlannedStep},
     policy::Subject,
     recheck::Sent,
     survey::{Facts, Surroundings},
@@ -238,8 +238,9 @@ impl Responder {
         undone.extend(course.take_in(&first, allowed(&second, &verdicts))?);
         // What is known by now of later steps is journalled beside the cut; the rest after it.
         let snapshot = course.containment();
+        let grown = withdrawn || (journalled && course.has_unwritten());
         let write_down = async {
-            match withdrawn || (journalled && course.has_unwritten()) {
+            match grown {
                 true => worker.write_down(&snapshot).await,
                 false => Ok(()),
             }
@@ -253,7 +254,9 @@ impl Responder {
         // ← the target is contained here
         let (answers, written, facts) = futures::join!(worker.send(course, &due), write_down, rest);
         written?;
-        course.written();
+        if grown {
+            course.written();
+        }
         worker.learn(course, &due, answers)?;
         let (plan, verdicts) = match judged(&with_surroundings(facts)) {
             Ok(judged) => judged,
@@ -262,7 +265,7 @@ impl Responder {
         undone.extend(course.take_in(&second, allowed(&plan, &verdicts))?);
         worker.adopt(course).await?;
         undone.extend(worker.look_after(course, &course.unnamed(&plan)).await?);
-        let acts = journalled || !course.is_idle();
+        let acts = journalled || !course.is_idle() || course.has_unwritten();
         if acts && !journalled {
             let written;
             (written, sent) = futures::join!(worker.write(course), self.send_rechecks(occasion, is_new, &incident));
@@ -272,10 +275,21 @@ impl Responder {
             worker.write(course).await?;
             course.written();
         }
+        let mut passage = None;
         if acts {
+            worker.finish_through(course, CUT).await?;
+            // Only what was cut just now: what lies in quarantine since a while has no connection to lose.
+            if is_new && !plan.passages.is_empty() {
+                let passed = self.pass(case, worker, course, &plan, sent.as_ref()).await;
+                undone.extend(worker.look_after(course, &course.interfaces()).await?);
+                passage = Some(passed);
+            }
             worker.finish(course).await?;
         }
         let mut report = report(case, course, &plan, &verdicts, &undone, sent);
+        if let Some(passage) = passage {
+            after_passage(&mut report, passage);
+        }
         report.release = self.journal().is_durable().then(|| format!("cordon release {incident}"));
         if !undone.is_empty() {
             // News, even if all stands as people were told it does; and news still, if telling fails.
@@ -290,6 +304,41 @@ impl Responder {
         Ok(report)
     }
 
+    /// The passage through the open group, where all that makes it safe is there.
+    ///
+    /// # Errors
+    /// Why it was not made, in words.
+    async fn pass(
+        &self,
+        case: &Treatment,
+        worker: &Worker<'_>,
+        course: &mut Course,
+        plan: &Plan,
+        sent: Option<&Sent>,
+    ) -> Result<(), String> {
+        let Target::Instance { account, region, .. } = &case.target else { return Err("it is no instance".to_owned()) };
+        if !self.analyst.policy.open_passage {
+            return Err("the policy does not allow the open passage".to_owned());
+        }
+        // INVARIANT: nothing is opened unless somebody looks again soon, and there is time to close it.
+        if sent != Some(&Sent::All) {
+            return Err("no recheck is under way that would close it".to_owned());
+        }
+        if worker.deadline.is_some_and(|end| end < self.now().plus(PASSAGE_TIME)) {
+            return Err("the invocation has no time left for it".to_owned());
+        }
+        let groups = self.analyst.aws.passage_groups(account, region).await.map_err(|error| error.to_string())?;
+        let through: Vec<_> = course.in_vpcs(&plan.passages, &groups).collect();
+        if through.len() < plan.passages.len() {
+            return Err("the VPC has no passage group; `cordon prepare` makes it".to_owned());
+        }
+        worker.hold(course).await.map_err(|error| error.to_string())?;
+        match worker.pass(course, &through).await.len() {
+            all if all == plan.passages.len() => Ok(()),
+            some => Err(format!("{some} of {} interfaces passed", plan.passages.len())),
+        }
+    }
+
     /// A recheck sends no rechecks, nor does a second look after an approval: the chain is three messages long.
     async fn send_rechecks(&self, occasion: &Occasion, is_new: bool, incident: &IncidentId) -> Option<Sent> {
         match occasion {
@@ -299,6 +348,9 @@ impl Responder {
         }
     }
 }
+
+/// What opening, closing and reading back need of an invocation.
+const PASSAGE_TIME: Duration = Duration::from_secs(15);
 
 /// How long the cut waits for reads that are about to come, so that what follows from them goes out one round earlier.
 const GRACE: Duration = Duration::from_millis(30);

@@ -3,12 +3,12 @@
 
 use crate::{
     actions::AnyChange,
-    analyst::{residual, shown, waiting, why, withheld},
+    analyst::{more, residual, shown, waiting, why, withheld},
     decision::Treatment,
     domain::{Outcome, Reason, Report, ResidualRisk, Way},
     engine::{Course, HeldBack, State, outcome},
     guard::Verdict,
-    playbooks::{self, Plan, PlannedStep},
+    playbooks::{self, ESTABLISHED, Plan, PlannedStep},
     recheck::Sent,
 };
 
@@ -52,11 +52,14 @@ pub fn report(
         }
     }
     let kind = match course.steps().next() {
-        None => withheld(verdicts).kind,
+        None => withheld(plan, verdicts).kind,
         Some(_) => outcome(course.steps().map(|(_, task)| &task.state), open),
     };
     reasons.extend(held.iter().filter_map(|(_, verdict)| why(verdict)).cloned());
     reasons.dedup();
+    if !held.is_empty() {
+        reasons.extend(more(plan, &reasons));
+    }
     let steps = course.steps().map(|(change, task)| shown(task.stage, change, &task.state.to_string()));
     let hash = match course.steps().next() {
         None => plan.hash(),
@@ -71,4 +74,14 @@ pub fn report(
         residual,
         ..case.report(Outcome::new(kind, reasons))
     }
+}
+
+/// What is known of connections from before the cut, now that a passage was made or not.
+pub fn after_passage(report: &mut Report, passage: Result<(), String>) {
+    let text = match passage {
+        Ok(()) => "connections that were established before were cut by a passage through an open group; EC2 does not say whether all of them ended".to_owned(),
+        Err(why) => format!("{ESTABLISHED} (no passage through an open group was made: {why})"),
+    };
+    report.residual.retain(|risk| risk.text != ESTABLISHED);
+    report.residual.push(ResidualRisk { way: Way::Unseen, text });
 }

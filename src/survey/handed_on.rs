@@ -100,8 +100,8 @@ async fn look_up(aws: &Aws, region: &Region, key: &AccessKeyId) -> Result<(Vec<M
 impl Made {
     /// `None` for what was refused, or is in no known form: nothing was made then, or nobody can name it.
     fn read(record: &Value) -> Option<Self> {
-        let role = Arn::parse(record["requestParameters"]["roleArn"].as_str()?).ok()?;
-        let user_id = record["responseElements"]["assumedRoleUser"]["assumedRoleId"].as_str()?.to_owned();
+        let role = Arn::parse(record.pointer("/requestParameters/roleArn")?.as_str()?).ok()?;
+        let user_id = record.pointer("/responseElements/assumedRoleUser/assumedRoleId")?.as_str()?.to_owned();
         Some(Self { role, user_id })
     }
 

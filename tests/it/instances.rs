@@ -244,3 +244,102 @@ async fn sessions_that_a_key_handed_on_are_denied_too() -> Result<()> {
     assert!(left.iter().all(|difference| difference.contains("/keys/")), "{left:#?}");
     Ok(())
 }
+
+/// Prepared, acknowledged and in time: every interface is in quarantine first, passes the open group once, and ends in quarantine.
+#[tokio::test]
+async fn connections_are_cut_by_a_passage_that_begins_and_ends_in_quarantine() -> Result<()> {
+    let lab = world(&[]).await?;
+    assert!(lab.cordon(&["prepare"]).await?.status.success());
+    let before = lab.dump().await?;
+    lab.proxy.clear();
+    let report = lab.deliver(&lab.event(SAMPLE)?).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    assert!(report["residual"].to_string().contains("cut by a passage"), "{report:#}");
+    let after = lab.dump().await?;
+    for interface in lab.interfaces("victim") {
+        let [group] = after["network_interfaces"][&interface]["groups"].as_array().unwrap().as_slice() else {
+            panic!()
+        };
+        assert_eq!(after["security_groups"][group.as_str().unwrap()]["name"], "cordon-quarantine");
+        // Quarantine, open, quarantine, timeouts.
+        let changes = lab.changes().into_iter().filter(|change| change.ends_with(&interface)).count();
+        assert_eq!(changes, 4, "{:#?}", lab.changes());
+    }
+    let shown = lab.cordon(&["show", report["incident"].as_str().unwrap()]).await?;
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("opened by sg-") && shown.contains("back in quarantine"), "{shown}");
+    release(&lab, &report).await?;
+    assert_eq!(undeclared(&before, &lab.dump().await?), Vec::<String>::new());
+    Ok(())
+}
+
+/// Nothing is opened where nobody would look again, where the policy says no, or behind a NAT gateway, where it would not help.
+#[tokio::test]
+async fn nothing_is_opened_where_it_would_not_be_safe_or_of_use() -> Result<()> {
+    use cordon_support::{Fault, How, Lasting, Match, When};
+    for (case, why) in [
+        ("policy", "the policy does not allow"),
+        ("queue", "no recheck is under way"),
+        ("nat", ""),
+        ("unprepared", "cordon prepare"),
+    ] {
+        let mut lab = world(if case == "nat" { &["nat"] } else { &[] }).await?;
+        if case != "unprepared" {
+            assert!(lab.cordon(&["prepare"]).await?.status.success());
+        }
+        if case == "policy" {
+            lab.restart_with("contain", Some("open-passage: false\n")).await?;
+        }
+        if case == "queue" {
+            let at = Match::operation("SendMessageBatch");
+            lab.proxy.fail(Fault { at, when: When::Before, how: How::Denied, lasting: Lasting::Throughout });
+        }
+        lab.proxy.clear();
+        let report = lab.deliver(&lab.event(SAMPLE)?).await?;
+        let said = report["residual"].to_string();
+        assert!(said.contains(why) && !said.contains("cut by a passage"), "{case}: {said}");
+        let cuts =
+            lab.changes().into_iter().filter(|change| change.starts_with("ModifyNetworkInterfaceAttribute")).count();
+        assert_eq!(cuts, 6, "{case}: groups and timeouts of three interfaces");
+    }
+    Ok(())
+}
+
+/// The open call is the one after which a death would hurt most.
+#[tokio::test]
+async fn a_death_right_after_an_open_call_is_mended_by_the_recheck() -> Result<()> {
+    use cordon_support::{Match, When};
+    for when in [When::Before, When::After] {
+        let mut lab = world(&[]).await?;
+        assert!(lab.cordon(&["prepare"]).await?.status.success());
+        lab.proxy.clear();
+        let event = lab.event(SAMPLE)?;
+        let at = Match {
+            operation: "ModifyNetworkInterfaceAttribute".to_owned(),
+            resource: Some(lab.interfaces("victim").remove(0)),
+            occurrence: Some(2),
+        };
+        let stopped = lab.proxy.stop_at(at, when);
+        {
+            let invocation = lab.function.invoke(&event);
+            let kill = async {
+                stopped.await?;
+                lab.function.kill().await;
+                anyhow::Ok(())
+            };
+            let (died, killed) = futures::join!(invocation, kill);
+            killed?;
+            assert!(died.is_err());
+        }
+        lab.proxy.heal();
+        lab.restart("contain").await?;
+        let id = cordon::domain::FindingId::parse(event["detail"]["id"].as_str().unwrap())?;
+        lab.recheck(cordon::domain::IncidentId::of(&lab.account, &id).as_str()).await?;
+        let dump = lab.dump().await?;
+        for interface in lab.interfaces("victim") {
+            let group = dump["network_interfaces"][&interface]["groups"][0].as_str().unwrap();
+            assert_eq!(dump["security_groups"][group]["name"], "cordon-quarantine", "{when:?} {interface}");
+        }
+    }
+    Ok(())
+}

@@ -6,7 +6,9 @@ use cordon::{
     domain::{
         AccountId, GroupId, IncidentId, InstanceId, Outcome, OutcomeKind, Region, Report, Target, Timestamp, VpcId,
     },
-    journal::{Claim, Containment, DynamoJournal, GivenBack, Inbox, Journal, JournalError, Lease, MemoryJournal},
+    journal::{
+        Claim, Containment, DynamoJournal, GivenBack, Inbox, Journal, JournalError, Lease, MemoryJournal, Purpose,
+    },
 };
 use std::collections::BTreeSet;
 
@@ -118,11 +120,15 @@ async fn promises(journal: &dyn Journal) -> Result<()> {
     let (account, region, vpc) =
         (AccountId::parse("111122223333")?, Region::parse("us-east-1")?, VpcId::parse("vpc-0000000a")?);
     for group in ["sg-0000000a", "sg-0000000b"] {
-        journal.enter(&account, &region, &vpc, &GroupId::parse(group)?).await?;
+        journal.enter(&account, &region, &vpc, Purpose::Quarantine, &GroupId::parse(group)?).await?;
     }
     let groups = journal.groups(&account, &region).await?;
     assert_eq!(groups.len(), 1);
-    assert_eq!(groups[&vpc].as_str(), "sg-0000000b");
+    assert_eq!(groups[&(vpc.clone(), Purpose::Quarantine)].as_str(), "sg-0000000b");
+    journal.enter(&account, &region, &vpc, Purpose::Passage, &GroupId::parse("sg-0000000c")?).await?;
+    let groups = journal.groups(&account, &region).await?;
+    assert_eq!(groups.len(), 2);
+    assert_eq!(groups[&(vpc.clone(), Purpose::Passage)].as_str(), "sg-0000000c");
     assert!(journal.groups(&account, &Region::parse("eu-west-1")?).await?.is_empty());
     Ok(())
 }

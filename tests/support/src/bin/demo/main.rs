@@ -5,12 +5,15 @@
 
 mod account;
 mod acts;
+mod dump;
 mod report;
+mod rows;
 mod scenes;
 mod screen;
 mod shown;
 mod stage;
 mod story;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

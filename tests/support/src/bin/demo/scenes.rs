@@ -100,7 +100,7 @@ pub const KILLED: Scene = Scene {
 };
 
 pub const DENIED_ALREADY: Scene = Scene {
-    says: "Credentials of the contained instance turn up outside AWS. They are denied already.",
+    says: "Credentials of the contained instance turn up outside AWS. They are denied already; from now on two incidents hold that deny.",
     sample: "role-session-exfiltrated",
     event: Event::Fresh(Whom::Victim),
     outcome: "Contained",
@@ -110,11 +110,11 @@ pub const DENIED_ALREADY: Scene = Scene {
 };
 
 pub const WAITS: Scene = Scene {
-    says: "A second instance resolves a bad name, which any stranger can make it do: a person decides.",
+    says: "A second instance resolves a bad name, which any stranger can make it do, and others depend on it: a person decides.",
     sample: "instance-c2-dns",
     event: Event::Fresh(Whom::Second),
     outcome: "AwaitingApproval",
-    because: "dns-evidence",
+    because: "only-healthy-target",
     changes: Changes::No,
     cut: Cut::No,
 };

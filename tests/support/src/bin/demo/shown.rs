@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::account::{self, Row};
-use crate::report::{Figures, Report, Step, cost, target};
+use crate::report::{Figures, Line, Report, cost, lines};
+use crate::rows::{self, Row};
 use crate::screen::Style;
 use crate::stage::Ended;
 use crate::story::Story;
@@ -11,7 +11,8 @@ use crate::story::Story;
 /// How much of what a command prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Says {
-    All,
+    /// Steps, and commands to type, that are of one kind and side by side show with the first of them.
+    Most,
     /// Steps are counted by their state.
     InShort,
 }
@@ -32,12 +33,13 @@ impl Story<'_> {
         // Of an event that joined, the steps are those of the incident that it joined.
         let steps = if report.outcome.kind == "Joined" { &[][..] } else { &report.steps };
         let mut label = if figures.changes > 0 { "changed" } else { "steps" };
-        for step in steps {
-            let (style, line) = self.step(step);
+        for line in lines(steps, |text| rows::name_groups(&self.before, text)) {
+            let Line { state, what, change } = &line;
+            let text = format!("{state:<18} {what:<37} {change}");
             screen.line(&format!(
                 "     {} {}",
                 screen.paint(Style::Dim, &format!("{label:<8}")),
-                screen.paint(style, &line)
+                screen.paint(style_of_state(state), &text)
             ));
             label = "";
         }
@@ -46,28 +48,11 @@ impl Story<'_> {
         screen.labelled("cost", Style::Dim, &cost(report, figures));
     }
 
-    /// State, thing, and from what to what.
-    fn step(&self, step: &Step) -> (Style, String) {
-        let state = step.state.split(':').next().unwrap_or_default();
-        let style = match state {
-            "done" | "already so" => Style::Good,
-            _ if state.starts_with("planned") || state.starts_with("waits") => Style::Wait,
-            _ => Style::Bad,
-        };
-        let named = |text: &str| account::name_groups(&self.before, text);
-        let change = if step.before == step.after {
-            named(&step.after)
-        } else {
-            format!("{} → {}", named(&step.before), named(&step.after))
-        };
-        (style, format!("{state:<18} {:<37} {change}", target(step)))
-    }
-
     /// The account before all, or where it is other in `after`.
     pub fn table(&self, title: &str, after: Option<&Value>) {
         self.screen.heading(title);
-        let before = account::rows(&self.stage.ids, &self.before);
-        let rows = after.map_or_else(|| before.clone(), |after| account::rows(&self.stage.ids, after));
+        let before = rows::rows(&self.stage.ids, &self.before);
+        let rows = after.map_or_else(|| before.clone(), |after| rows::rows(&self.stage.ids, after));
         let mut last = "";
         for row in rows.iter().filter(|row| after.is_none() || !before.contains(row)) {
             let Row { thing, part, value } = row;
@@ -95,7 +80,7 @@ impl Story<'_> {
         let code = self.screen.paint(Style::Dim, &code);
         self.screen.line(&format!("  {}{code}", self.screen.paint(Style::Bold, &format!("$ cordon {line}"))));
         let said = match says {
-            Says::All => ended.stdout.clone(),
+            Says::Most => folded(&ended.stdout),
             Says::InShort => in_short(&ended.stdout),
         };
         self.screen.quote(&format!("{said}{}", ended.stderr));
@@ -111,15 +96,60 @@ fn style_of(outcome: &str) -> Style {
     }
 }
 
-/// Lines that begin with `[STATE]`, side by side and of one state, become one.
+fn style_of_state(state: &str) -> Style {
+    match state {
+        "done" | "already so" => Style::Good,
+        _ if state.starts_with("planned") || state.starts_with("waits") => Style::Wait,
+        _ => Style::Bad,
+    }
+}
+
+/// Of lines of one kind, side by side, the first, and how many more there are.
+pub fn folded(said: &str) -> String {
+    let mut shown = String::new();
+    let mut last: Option<(String, usize)> = None;
+    let more = |last: &Option<(String, usize)>| match last {
+        Some((_, count)) if *count > 0 => format!("    (and {count} more, not shown)\n"),
+        _ => String::new(),
+    };
+    for line in said.lines() {
+        let kind = kind(line);
+        match (&mut last, kind) {
+            (Some((before, count)), Some(kind)) if *before == kind => *count += 1,
+            (_, kind) => {
+                shown += &more(&last);
+                shown += &format!("{line}\n");
+                last = kind.map(|kind| (kind, 0));
+            }
+        }
+    }
+    shown + &more(&last)
+}
+
+/// `[STATE] ACTION` of a step, the action of a planned one, `aws` of a command to type; None for other text.
+fn kind(line: &str) -> Option<String> {
+    let line = line.trim_start();
+    let word = |text: &str| text.split(' ').next().unwrap_or_default().to_owned();
+    match line.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
+        Some((state, rest)) => Some(format!("{state} {}", word(rest))),
+        None if line.starts_with("aws ") => Some("aws".to_owned()),
+        None => {
+            let first = word(line);
+            let is_action = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
+            (first.contains('.') && first.chars().all(is_action)).then_some(first)
+        }
+    }
+}
+
+/// Lines that begin with `[STATE]` are counted by it.
 fn in_short(said: &str) -> String {
     let mut lines: Vec<(String, usize)> = Vec::new();
     for line in said.lines() {
         let state = line.trim_start().strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(state, _)| state);
         let shown = state.map_or_else(|| line.to_owned(), |state| format!("  [{state}]"));
-        match lines.last_mut() {
-            Some((last, count)) if state.is_some() && *last == shown => *count += 1,
-            _ => lines.push((shown, usize::from(state.is_some()))),
+        match lines.iter_mut().find(|(known, _)| state.is_some() && *known == shown) {
+            Some((_, count)) => *count += 1,
+            None => lines.push((shown, usize::from(state.is_some()))),
         }
     }
     let line = |(shown, count): (String, usize)| match count {
@@ -136,7 +166,20 @@ mod tests {
 
     #[test]
     fn steps_of_one_state_become_one_line() {
-        let said = "Released x\n  [undone] a: b\n  [undone] c\n  [gone] d\n  held by y\n";
-        assert_eq!(in_short(said), "Released x\n  [undone] 2 steps\n  [gone] 1 step\n  held by y\n");
+        let said = "Released x\n  [undone] a: b\n  [undone] c\n  [gone] d\n  [undone] e\n  held by y\n";
+        assert_eq!(in_short(said), "Released x\n  [undone] 3 steps\n  [gone] 1 step\n  held by y\n");
+    }
+
+    #[test]
+    fn of_lines_of_one_kind_the_first_is_shown() {
+        for (said, shown) in [
+            ("a\na\n", "a\na\n"),
+            ("[x] a.b 1\n[x] a.b 2\n[y] a.b 3\n", "[x] a.b 1\n    (and 1 more, not shown)\n[y] a.b 3\n"),
+            ("  a.b 1\n  a.b 2\n  a.b 3\n  a.c", "  a.b 1\n    (and 2 more, not shown)\n  a.c\n"),
+            ("aws a\naws b\nWHY\n", "aws a\n    (and 1 more, not shown)\nWHY\n"),
+            ("A.B\nA.B\n", "A.B\nA.B\n"),
+        ] {
+            assert_eq!(folded(said), shown);
+        }
     }
 }

@@ -11,6 +11,7 @@ use cordon_support::{
 use serde_json::{Value, json};
 
 use crate::report::{Figures, Report};
+use crate::watch::{Move, Watch};
 
 /// The calls after which the attacker has nothing left, by the kind of target.
 const CUTS: [&str; 3] = ["ModifyNetworkInterfaceAttribute", "AttachUserPolicy", "UpdateAccessKey"];
@@ -19,6 +20,7 @@ const OWN: [&str; 3] = ["dynamodb", "sqs", "sns"];
 pub const TABLE: &str = "cordon";
 /// A lease lasts 4 s, and the first recheck comes after 5.
 const UNTIL_RECHECK: Duration = Duration::from_secs(5);
+const INTERFACES: usize = 3;
 /// In which the other calls of a round come, and the longest that they may take.
 const ROUND: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Stage {
     function: Option<Function>,
     proxy: Proxy,
+    watch: Watch,
     world: World,
     moto: Moto,
     clock: TestClock,
@@ -57,7 +60,7 @@ impl Stage {
     pub async fn set(moto: Moto, responder: PathBuf) -> Result<Stage> {
         let world = World::start(moto.endpoint()).await?;
         let account = next_account();
-        let ids = world.build(&account, 3).await?;
+        let ids = build(&world, &account).await?;
         let attribute = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
         let key = |name: &str, kind: &str| json!({"AttributeName": name, "KeyType": kind});
         let table = json!({"TableName": TABLE, "BillingMode": "PAY_PER_REQUEST",
@@ -66,8 +69,9 @@ impl Stage {
         world.call(&account, "dynamodb", "create_table", table).await?;
         let queue = world.call(&account, "sqs", "create_queue", json!({"QueueName": "cordon-rechecks"})).await?;
         let rechecks = queue["QueueUrl"].as_str().context("the recheck queue has no URL")?.to_owned();
-        let (proxy, clock) = (Proxy::start(moto.endpoint()).await?, TestClock::new()?);
-        Ok(Stage { function: None, proxy, world, moto, clock, responder, account, ids, rechecks, sequence: 0 })
+        let watch = Watch::start(moto.endpoint()).await?;
+        let (proxy, clock) = (Proxy::start(watch.endpoint()).await?, TestClock::new()?);
+        Ok(Stage { function: None, proxy, watch, world, moto, clock, responder, account, ids, rechecks, sequence: 0 })
     }
 
     /// Another process of the function; it knows only what the table says.
@@ -151,7 +155,7 @@ impl Stage {
     /// went out beside that one do reach it.
     pub async fn kill_before(&mut self, event: &Value, operation: &str, nth: u32) -> Result<Figures> {
         let function = self.function.take().context("kill the function: none runs")?;
-        self.proxy.clear();
+        self.clear();
         let at = Match { operation: operation.to_owned(), resource: None, occurrence: Some(nth) };
         let reached = self.proxy.stop_at(at, When::Before);
         let stopped = tokio::select! {
@@ -175,6 +179,11 @@ impl Stage {
     /// Of the last delivery.
     pub fn round_of(&self, operation: &str) -> Option<usize> {
         self.proxy.round_of(|call| call.operation == operation)
+    }
+
+    /// Into which groups AWS put interfaces since the last delivery began, in that order.
+    pub fn moves(&self) -> Vec<Move> {
+        self.watch.moves()
     }
 
     /// How many rechecks lie in their queue, most of them for later.
@@ -204,16 +213,21 @@ impl Stage {
         if let Some(function) = &self.function {
             function.kill().await;
         }
-        drop((self.proxy, self.world, self.moto));
+        drop((self.proxy, self.watch, self.world, self.moto));
     }
 
     async fn invoke(&self, event: &Value) -> Result<Value> {
         let function = self.function.as_ref().context("deliver an event: no function runs")?;
-        self.proxy.clear();
+        self.clear();
         match function.invoke(event).await? {
             Answer::Response(response) => Ok(response),
             Answer::Error(error) => bail!("the function failed: {error}\n{}", function.logs().join("\n")),
         }
+    }
+
+    fn clear(&self) {
+        self.proxy.clear();
+        self.watch.clear();
     }
 
     /// Function and command line get the same but for mode and topic.
@@ -231,16 +245,33 @@ impl Stage {
         Ok(env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
-    fn figures(&self) -> Figures {
+    /// Of the last delivery or command.
+    pub fn figures(&self) -> Figures {
         let (calls, mutations) = (self.proxy.calls(), self.proxy.mutations());
         Figures {
             calls: calls.len(),
             changes: mutations.iter().filter(|call| !OWN.contains(&call.service.as_str())).count(),
             mails: mutations.iter().filter(|call| call.operation == "Publish").count(),
             rounds: self.proxy.rounds(),
-            cut: self.proxy.round_of(|call| CUTS.contains(&call.operation.as_str())),
+            // An interface is taken off the network by the first call; later ones are about its old connections.
+            cut: self.proxy.round_of(|call| CUTS.contains(&call.operation.as_str()) && call.occurrence == 1),
         }
     }
+}
+
+/// The victim is the only member of an Auto Scaling group, and it and the bystander are targets of a load balancer.
+async fn build(world: &World, account: &str) -> Result<Value> {
+    let wanted = json!({"op": "build", "account": account, "region": REGION, "interfaces": INTERFACES, "scaling": true, "targets": true});
+    let mut ids = world.request(wanted).await?;
+    let groups =
+        json!({"AutoScalingGroupName": ids["scaling_group"], "TargetGroupARNs": [ids["target_groups"]["instance"]]});
+    world.call(account, "autoscaling", "attach_load_balancer_target_groups", groups).await?;
+    for whose in ["victim", "bystander"] {
+        let primary = json!({"NetworkInterfaceIds": [ids[whose]["interfaces"][0]]});
+        let mut answer = world.call(account, "ec2", "describe_network_interfaces", primary).await?;
+        ids[whose]["address"] = answer["NetworkInterfaces"][0]["PrivateIpAddress"].take();
+    }
+    Ok(ids)
 }
 
 /// Puts the new names into what the finding says of itself, so that nobody looks for a second instance.

@@ -4,16 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use cordon_support::Moto;
 use serde_json::Value;
 
-use crate::account;
+use crate::account::{self, Check};
+use crate::dump::differences;
 use crate::report::{Figures, Report};
 use crate::scenes::{self, Event, Scene};
 use crate::screen::{Screen, Style};
-use crate::shown::Says;
+use crate::shown::{Says, folded};
 use crate::stage::{Ended, Stage, Whom};
+
+/// The calls that come with the cut, so that the evidence is not lost meanwhile.
+const WITH_THE_CUT: [&str; 2] = ["EnterStandby", "ModifyInstanceAttribute"];
 
 pub struct Options {
     pub responder: PathBuf,
@@ -63,7 +67,7 @@ pub async fn tell(screen: &Screen, options: &Options) -> Result<Wrong> {
     story.prepare().await?;
     let contained = story.containment(&planned).await?;
     story.killed().await?;
-    story.play(&scenes::DENIED_ALREADY).await?;
+    story.denied_already().await?;
     let waits = story.play(&scenes::WAITS).await?;
     story.account_after().await?;
     story.mail(&contained).await?;
@@ -97,7 +101,7 @@ impl<'a> Story<'a> {
         self.stage.start_function("observe").await?;
         let planned = self.play(&scenes::DRY_RUN).await?;
         let now = self.stage.dump().await?;
-        let changed = account::differences(&self.before, &now);
+        let changed = differences(&self.before, &now);
         self.check("boto3 sees the account exactly as before", changed.is_empty(), &changed.join("; "))?;
         Ok(planned)
     }
@@ -108,13 +112,42 @@ impl<'a> Story<'a> {
         self.stage.start_function("contain").await?;
         self.play(&scenes::ATTACKED).await?;
         let contained = self.play(&scenes::INSTANCE).await?;
+        let cut = self.stage.figures().cut;
+        let rounds = WITH_THE_CUT.map(|operation| self.stage.round_of(operation));
+        let claim = "in the same round its group was told to spare it, and it was protected against its end";
+        self.check(claim, cut.is_some() && rounds.iter().all(|round| *round == cut), &format!("{rounds:?}, {cut:?}"))?;
+        self.check_passage("victim").await?;
         let same = planned.plan.is_some() && planned.plan == contained.plan;
         let found = format!("plans {:?} and {:?}", planned.plan, contained.plan);
         self.check("what was done is the plan of the dry run", same, &found)?;
         for scene in &scenes::NOTHING_NEW {
             self.play(scene).await?;
         }
+        self.check_joined(&contained).await?;
         Ok(contained)
+    }
+
+    /// Of the last delivery: what each interface of an instance went through, and that it is over.
+    pub async fn check_passage(&mut self, whose: &str) -> Result<()> {
+        let after = self.stage.dump().await?;
+        let check = account::passed(&self.stage.ids, whose, &self.before, &after, &self.stage.moves());
+        self.verdict(&check)
+    }
+
+    /// Its step was done before, for the instance.
+    async fn denied_already(&mut self) -> Result<()> {
+        let report = self.play(&scenes::DENIED_ALREADY).await?;
+        let states: Vec<&str> = report.steps.iter().map(|step| step.state.as_str()).collect();
+        self.check("the deny that is there counts as its own", states == ["done"], &format!("{states:?}"))
+    }
+
+    /// The last finding has a record of its own, which says what came of it.
+    async fn check_joined(&mut self, held: &Report) -> Result<()> {
+        let incident = self.stage.incidents().await?.pop().context("the journal knows no incident")?;
+        let record = self.stage.record(&incident).await?;
+        let kind = record["incident"]["report"]["outcome"]["kind"].as_str().unwrap_or_default();
+        let holds = held.incident.as_ref() != Some(&incident) && kind == "Joined";
+        self.check(&format!("it has a record of its own: {incident} is Joined"), holds, &format!("it is {kind}"))
     }
 
     async fn account_after(&mut self) -> Result<()> {
@@ -122,8 +155,7 @@ impl<'a> Story<'a> {
         self.table("the account after, where it is not as before", Some(&after));
         self.screen.line("");
         for check in account::contained(&self.stage.ids, &self.before, &after) {
-            let found = check.verdict.as_ref().err().cloned().unwrap_or_default();
-            self.check(&check.claim, check.verdict.is_ok(), &found)?;
+            self.verdict(&check)?;
         }
         Ok(())
     }
@@ -138,7 +170,7 @@ impl<'a> Story<'a> {
         });
         if let Some(mail) = wanted {
             let text = |key: &str| mail[key].as_str().unwrap_or_default();
-            self.screen.quote(&format!("Subject: {}\n\n{}", text("Subject"), text("Message")));
+            self.screen.quote(&format!("Subject: {}\n\n{}", text("Subject"), folded(text("Message"))));
             self.screen.line("");
         }
         self.check("the mail of the containment is there", wanted.is_some(), &format!("{} other mails", mails.len()))?;
@@ -173,8 +205,8 @@ impl<'a> Story<'a> {
         screen.prose(style, &verdict);
         screen.prose(
             Style::Dim,
-            "What moto cannot show: the seconds that IAM takes to spread a change, connections that were open before the cut, \
-             and that a denied session is really refused.",
+            "What moto cannot show: the seconds that IAM takes to spread a change, the minutes that snapshots and draining \
+             take, that the passage really ends connections, and that a denied session is really refused.",
         );
         Ok(Wrong(wrong))
     }
@@ -229,6 +261,11 @@ impl<'a> Story<'a> {
             return Ok(());
         }
         self.wrong(format!("not so: {claim}: {found}"))
+    }
+
+    pub fn verdict(&mut self, check: &Check) -> Result<()> {
+        let found = check.verdict.as_ref().err().cloned().unwrap_or_default();
+        self.check(&check.claim, check.verdict.is_ok(), &found)
     }
 
     fn wrong(&mut self, what: String) -> Result<()> {
