@@ -156,7 +156,7 @@ async fn whatever_fails_or_dies_on_the_way_it_is_contained_in_the_end_and_goes_b
     // Each has an account and processes of its own; more at a time only wait for moto.
     stream::iter(cells)
         .map(|cell| async move { cell.run().await })
-        .buffer_unordered(5)
+        .buffer_unordered(8)
         .try_collect::<Vec<()>>()
         .await?;
     println!("{count} cells");
