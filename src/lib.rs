@@ -74,6 +74,9 @@
 //! - What guards must know and takes a round of its own (who depends on an instance) is read beside the journal write. Where it says
 //!   that a person must be asked, what was journalled and not begun is taken back, unchanged; what was begun is finished.
 //! - Only a release applies a `before`: the contain path refuses it, also for a release that was interrupted.
+//! - The passage through the open group is an errand of the step that quarantines an interface: it begins and ends in quarantine, is made
+//!   once, and only in the invocation whose rechecks were acknowledged. The open group is made by `cordon prepare`; the function has
+//!   no right to open one.
 //! - What is released and comes under newer evidence is contained from what is there then; what half a release left in place keeps
 //!   its `before`.
 //! - A thing that several targets can hold (a session's deny) is a step of each containment; an index says where to look for the

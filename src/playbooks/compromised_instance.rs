@@ -5,7 +5,9 @@
 //! new goes in or out; puts it into Standby where it is a member of an Auto Scaling group, which would end it otherwise; protects it
 //! against termination and against being stopped, lets its own shutdown only stop it, and keeps its volumes on termination; tags it
 //! with the incident. At most one round later: denies everything to the session that the instance has of its role
-//! (`aws:userid` = role id and instance id), on that role and for that session alone. Then: the shortest timeouts for idle
+//! (`aws:userid` = role id and instance id), on that role and for that session alone. Then, in a subnet with an internet gateway,
+//! each interface passes an open group for a moment, between two quarantines, which ends connections that quarantine alone would
+//! keep (`open-passage: false` in the policy forbids it; `cordon prepare` makes the group). Then: the shortest timeouts for idle
 //! connections that EC2 allows, snapshots of all volumes, and no more traffic from target groups, by id and by address.
 //!
 //! A person is asked first where others depend on the instance: nodes of EKS and ECS clusters (by their tags, which can only make
@@ -25,12 +27,13 @@
 //! The message prints the AWS CLI commands as well, for the day on which Cordon is broken. Nothing goes back by itself. The
 //! quarantine group of the VPC stays.
 //! # Limits
-//! Connections that were established before may go on: security groups do not cut tracked flows. Behind a NAT gateway, an egress-only
-//! or transit gateway, a network load balancer or interface endpoints they surely do: the outcome is then PartiallyContained, and names
-//! the way. DNS to the VPC resolver and the metadata service stay reachable. Nodes of container clusters are known by their tags
-//! only; in a VPC with more than 100 target groups it is not looked whether it is the only healthy target, and a person is asked. Credentials that were stolen work until IAM has spread the deny, which takes
-//! seconds. Interfaces that an AWS service manages cannot be changed and are named. A finding that rests on DNS alone needs
-//! approval, because whoever makes a server resolve a name can cause it.
+//! Without the passage, connections that were established before may go on: security groups do not cut tracked flows.
+//! Behind a NAT gateway, an egress-only or transit gateway, a network load balancer or interface endpoints they surely
+//! do: the outcome is then PartiallyContained, and names the way. DNS to the VPC resolver and the metadata service stay
+//! reachable. Nodes of container clusters are known by their tags only; in a VPC with more than 100 target groups it is
+//! not looked whether it is the only healthy target, and a person is asked. Credentials that were stolen work until IAM
+//! has spread the deny, which takes seconds. Interfaces that an AWS service manages cannot be changed and are named. A
+//! finding that rests on DNS alone needs approval, because whoever makes a server resolve a name can cause it.
 //! # References
 //! EC2 user guide, "Security group connection tracking"; IAM user guide, "AWS global condition context keys", `aws:userid`;
 //! MITRE ATT&CK T1496, T1071, T1552.005.
@@ -44,7 +47,7 @@ use crate::{
     },
     domain::{IncidentId, Outcome, OutcomeKind, Reason, ResidualRisk, Way},
     policy::Subject,
-    survey::{DefaultRoute, Facts, Instance, ProfileRole, Surroundings},
+    survey::{DefaultRoute, Facts, Instance, Interface, ProfileRole, Surroundings},
     triage::Situation,
 };
 
@@ -305,7 +308,8 @@ impl Draft<'_> {
 
     fn name_what_stays_open(&mut self, around: &Surroundings) {
         for (interface, way) in around.routes.iter().flat_map(|routes| &routes.ways) {
-            if *way == DefaultRoute::Internet {
+            let is_ours = |known: &Interface| known.id == *interface && known.managed_by.is_none();
+            if *way == DefaultRoute::Internet && self.instance.interfaces.iter().any(is_ours) {
                 self.plan.passages.push(interface.clone());
             }
             if let DefaultRoute::Tracked(through) = way {
@@ -370,7 +374,6 @@ mod tests {
             SessionName, VpcId,
         },
         playbooks::PlannedStep,
-        survey::Interface,
     };
 
     fn interface(id: &str, vpc: &str, groups: &[&str], managed_by: Option<&str>) -> Interface {

@@ -177,6 +177,9 @@ impl Responder {
                 Some(plan.as_str())
             }
         };
+        if let Some(error) = facts.passing() {
+            return Err(SurveyFailed::from(error.clone()).into());
+        }
         let (held, is_new) = (course.held(), course.is_empty());
         let judged = |facts: &Facts| {
             let plan = plan(case, facts, &incident)?;
@@ -279,7 +282,7 @@ impl Responder {
         if acts {
             worker.finish_through(course, CUT).await?;
             // Only what was cut just now: what lies in quarantine since a while has no connection to lose.
-            if is_new && !plan.passages.is_empty() {
+            if is_new && !plan.passages.is_empty() && !course.interfaces().is_empty() {
                 let passed = self.pass(case, worker, course, &plan, sent.as_ref()).await;
                 undone.extend(worker.look_after(course, &course.interfaces()).await?);
                 passage = Some(passed);

@@ -86,6 +86,14 @@ impl Facts {
         }
     }
 
+    /// What could not be read around the target, and asking again may give.
+    pub fn passing(&self) -> Option<&AwsError> {
+        match self {
+            Self::Instance(instance) => instance.around.as_ref().and_then(Surroundings::passing),
+            Self::User(_) | Self::RoleSession(_) => None,
+        }
+    }
+
     pub fn put(&mut self, around: Surroundings) {
         if let Self::Instance(instance) = self {
             instance.around = Some(around);

@@ -97,6 +97,7 @@ async fn where_others_depend_on_it_a_person_is_asked_and_may_say_yes() -> Result
         assert_eq!(kind(&report), "AwaitingApproval", "{flags:?}: {report:#}");
         assert!(codes(&report).contains(&code), "{flags:?}: {:?}", codes(&report));
         assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new(), "{flags:?}");
+        assert!(!report["residual"].to_string().contains("passage"), "{flags:?}: nothing was to pass");
         let incident = report["incident"].as_str().unwrap();
         // A look meanwhile asks no second time and changes nothing.
         assert_eq!(lab.messages().await?.len(), 1);
