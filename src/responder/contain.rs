@@ -5,6 +5,7 @@ use super::{
     told::{after_passage, held_back, report},
 };
 use crate::{
+    actions::{Action, Group, Groups, InterfaceGroups},
     analyst::{SurveyFailed, Surveyed, allowed, nothing_new, plan},
     decision::Treatment,
     domain::{IncidentId, Outcome, OutcomeKind, Report, Target, Timestamp},
@@ -15,7 +16,7 @@ use crate::{
     playbooks::{CUT, Plan, PlannedStep},
     policy::Subject,
     recheck::Sent,
-    survey::{Facts, Surroundings},
+    survey::{Facts, Instance, Surroundings},
 };
 use futures::future::Either;
 use std::{collections::BTreeSet, pin::pin, time::Duration};
@@ -42,6 +43,11 @@ impl Responder {
                 let why = "another delivery works on this target and takes this one in";
                 let report = case.report(Outcome::because(OutcomeKind::Joined, "worked-on", why));
                 opened?;
+                if *occasion == Occasion::Recheck
+                    && let Ok(Ok((Facts::Instance(instance), _))) = &surveyed
+                {
+                    self.close_what_is_open(instance).await?;
+                }
                 self.journal().keep_first(&case.incident, &report).await?;
                 return Ok(report);
             }
@@ -84,6 +90,27 @@ impl Responder {
         let report = answer?;
         self.keep_joined(case, &report).await?;
         Ok(report)
+    }
+
+    /// Open is never an end: a recheck that meets a live lease cannot know whether its holder still lives, and closes what it sees open.
+    async fn close_what_is_open(&self, instance: &Instance) -> Result<(), Retry> {
+        let aws = &self.analyst.aws;
+        let open = aws.passage_groups(&instance.account, &instance.region).await.map_err(SurveyFailed::from)?;
+        for interface in &instance.interfaces {
+            let Some(group) = open.get(&interface.vpc) else { continue };
+            if interface.groups != Groups([Group::Id(group.clone())].into()) {
+                continue;
+            }
+            let target = InterfaceGroups {
+                account: instance.account.clone(),
+                region: instance.region.clone(),
+                vpc: interface.vpc.clone(),
+                interface: interface.id.clone(),
+            };
+            tracing::warn!(%target, "found open under a live lease; closed");
+            target.apply(aws, &Groups::quarantine()).await.map_err(SurveyFailed::from)?;
+        }
+        Ok(())
     }
 
     /// Those who joined a look that contained nothing get one of their own: their evidence may be newer, or more may be allowed for it.

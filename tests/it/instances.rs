@@ -344,3 +344,42 @@ async fn a_death_right_after_an_open_call_is_mended_by_the_recheck() -> Result<(
     }
     Ok(())
 }
+
+/// The worker stands still with an interface open, and holds the lease.
+#[tokio::test]
+async fn a_recheck_closes_what_it_sees_open_under_a_live_lease() -> Result<()> {
+    use cordon_support::{Match, When};
+    let lab = world(&[]).await?;
+    assert!(lab.cordon(&["prepare"]).await?.status.success());
+    lab.proxy.clear();
+    let event = lab.event(SAMPLE)?;
+    let victim = lab.interfaces("victim").remove(0);
+    let at = Match {
+        operation: "ModifyNetworkInterfaceAttribute".to_owned(),
+        resource: Some(victim.clone()),
+        occurrence: Some(2),
+    };
+    let stands = lab.proxy.stop_at(at, When::After);
+    let other = lab.another("contain", None).await?;
+    let id = cordon::domain::FindingId::parse(event["detail"]["id"].as_str().unwrap())?;
+    let id = cordon::domain::IncidentId::of(&lab.account, &id);
+    let name = async |lab: &Lab| -> Result<String> {
+        let dump = lab.dump().await?;
+        let group = dump["network_interfaces"][&victim]["groups"][0].as_str().unwrap().to_owned();
+        Ok(dump["security_groups"][&group]["name"].as_str().unwrap().to_owned())
+    };
+    let look = async {
+        stands.await?;
+        assert_eq!(name(&lab).await?, "cordon-passage");
+        let record = json!({"messageId": "m1", "eventSource": "aws:sqs", "body": id.as_str()});
+        other.invoke(&json!({"Records": [record]})).await?;
+        assert_eq!(name(&lab).await?, "cordon-quarantine");
+        anyhow::Ok(())
+    };
+    let (answer, looked) = futures::join!(lab.function.invoke(&event), look);
+    looked?;
+    let cordon_support::Answer::Response(report) = answer? else { panic!("it failed") };
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    assert_eq!(name(&lab).await?, "cordon-quarantine");
+    Ok(())
+}
