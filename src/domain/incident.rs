@@ -2,7 +2,8 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::{
-    AccountId, Arn, FindingId, IdError, InstanceId, Partition, Region, RoleId, RoleName, SessionName, UserId, UserName,
+    AccessKeyId, AccountId, Arn, FindingId, IdError, InstanceId, Partition, Region, RoleId, RoleName, SessionName,
+    UserId, UserName,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -32,6 +33,9 @@ pub enum Target {
         role: RoleName,
         id: RoleId,
         session: SessionName,
+        /// The session's key, by which CloudTrail finds what it handed on.
+        #[serde(default)]
+        key: Option<AccessKeyId>,
     },
 }
 
@@ -183,6 +187,7 @@ mod tests {
             role: RoleName::parse("deploy").unwrap(),
             id: RoleId::parse("AROACKCEVSQ6C2EXAMPLE").unwrap(),
             session: SessionName::parse("me").unwrap(),
+            key: None,
         };
         assert_ne!(user.key(), session.key());
     }

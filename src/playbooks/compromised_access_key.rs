@@ -21,13 +21,12 @@
 //! IAM user guide, "IAM and AWS STS quotas", "Managing access keys"; MITRE ATT&CK T1078.004, T1098.001.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{CUT, Case, Plan, PlannedStep, Playbook, Refusal};
+use super::{CUT, Case, Plan, PlannedStep, Playbook, Refusal, handed_on};
 use crate::{
     actions::{AnyChange, Attachment, Change, KeyStatus, PolicyState, UserInlineDeny},
     domain::{Outcome, OutcomeKind, ResidualRisk, Way},
     policy::Subject,
-    principal,
-    survey::{Facts, Found, HandedOn, HandedSession, SignIn, User},
+    survey::{Facts, SignIn, User},
     triage::Situation,
 };
 
@@ -78,57 +77,9 @@ impl Playbook for CompromisedAccessKey {
         plan.residual.extend(signs_in(user));
         plan.steps =
             changes.into_iter().map(|change| PlannedStep { stage: CUT, change, subject: subject.clone() }).collect();
-        match &user.handed_on {
-            None => {}
-            Some(Ok(handed)) => deny_handed_on(handed, &mut plan),
-            Some(Err(error)) => {
-                let text =
-                    format!("which sessions were made with his keys could not be looked up in CloudTrail: {error}");
-                plan.residual.push(ResidualRisk { way: Way::Unseen, text });
-            }
-        }
+        handed_on::deny(user.handed_on.as_ref(), &mut plan);
         Ok(plan)
     }
-}
-
-/// A deny of the user does not end the sessions of roles that he took on: each is a step of its own.
-fn deny_handed_on(handed: &HandedOn, plan: &mut Plan) {
-    let mut open = |text: String| plan.residual.push(ResidualRisk { way: Way::Open, text });
-    let mut denies = Vec::new();
-    for HandedSession { role, session, found } in &handed.sessions {
-        match found {
-            Found::Here { deny, role: now, state } => {
-                match principal::session_of(&now.path, now.trust.as_ref(), &deny.session) {
-                    Ok(_) => {
-                        let subject = Subject {
-                            account: deny.account.clone(),
-                            arn: Some(now.arn.clone()),
-                            unique_id: deny.role_id.to_string(),
-                        };
-                        let change = Change { target: deny.clone(), before: state.clone(), after: PolicyState::Deny };
-                        denies.push(PlannedStep { stage: CUT, change: change.into(), subject });
-                    }
-                    Err(cannot) => open(format!("session {session} of {role} was made with his keys: {}", cannot.why)),
-                }
-            }
-            Found::Elsewhere(account) => {
-                open(format!(
-                    "session {session} of {role} was made with his keys in account {account}: contain it there"
-                ));
-            }
-            Found::Gone => {}
-            Found::Unreadable(error) => {
-                open(format!("session {session} of {role} was made with his keys and is not denied: {error}"));
-            }
-        }
-    }
-    if handed.is_cut {
-        open(
-            "his keys were used more often than could be looked through in CloudTrail: look for AssumeRole there"
-                .to_owned(),
-        );
-    }
-    plan.steps.extend(denies);
 }
 
 /// The variant is chosen here, from facts, never at the error.

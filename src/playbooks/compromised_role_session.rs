@@ -3,6 +3,7 @@
 //! # What it does
 //! Puts an inline policy on the role that denies everything to `aws:userid` = role id and session name. Nothing wider: other
 //! sessions of the role go on. An instance's session keeps its name when its credentials are renewed, so it stays denied.
+//! Sessions of other roles that it has assumed in the last twelve hours are looked up in CloudTrail by its key, and denied each on its role.
 //! # Fires on
 //! GuardDuty findings of the IAMUser and S3 families about an assumed role, exfiltrated instance credentials among them.
 //! # Blast radius
@@ -19,7 +20,7 @@
 //! IAM user guide, "AWS global condition context keys", `aws:userid`; "Using service-linked roles"; MITRE ATT&CK T1550.001.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{CUT, Case, Plan, PlannedStep, Playbook};
+use super::{CUT, Case, Plan, PlannedStep, Playbook, handed_on};
 use crate::{
     actions::{Change, PolicyState},
     domain::{Outcome, OutcomeKind, ResidualRisk, Way},
@@ -58,7 +59,9 @@ impl Playbook for CompromisedRoleSession {
         };
         let residual = residual(session, &what);
         let change = Change { target, before: session.state.clone(), after: PolicyState::Deny }.into();
-        Ok(Plan { steps: vec![PlannedStep { stage: CUT, change, subject }], residual, ..Plan::default() })
+        let mut plan = Plan { steps: vec![PlannedStep { stage: CUT, change, subject }], residual, ..Plan::default() };
+        handed_on::deny(session.handed_on.as_ref(), &mut plan);
+        Ok(plan)
     }
 }
 
@@ -96,7 +99,13 @@ mod tests {
         let trust = json!({"Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}}]});
         let arn = Arn::parse("arn:aws:iam::111122223333:role/web").unwrap();
         let role = Role { arn, path: path.into(), trust: Some(trust) };
-        let facts = Facts::RoleSession(RoleSession { role, deny, state: PolicyState::Absent });
+        let facts = Facts::RoleSession(Box::new(RoleSession {
+            role,
+            deny,
+            state: PolicyState::Absent,
+            key: None,
+            handed_on: None,
+        }));
         let incident = IncidentId::parse("amber-otter-k7m2q").unwrap();
         let plan =
             CompromisedRoleSession.plan(&facts, &Case { incident: &incident, partition: &Partition::standard() });

@@ -6,6 +6,7 @@
 mod compromised_access_key;
 mod compromised_instance;
 mod compromised_role_session;
+mod handed_on;
 mod plan;
 
 pub use plan::{CUT, ESTABLISHED, EVIDENCE, Plan, PlannedStep, Refusal, SETTLE, TRAFFIC, hash};

@@ -26,7 +26,7 @@ pub const READS: [&[&str]; 3] = [instance::READS, user::READS, role_session::REA
 pub enum Facts {
     Instance(Box<Instance>),
     User(Box<User>),
-    RoleSession(RoleSession),
+    RoleSession(Box<RoleSession>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,8 +48,11 @@ impl Facts {
             Target::User { account, partition, name, id } => {
                 User::read(aws, account, partition, name, id).await.map(Box::new).map(Self::User)
             }
-            Target::RoleSession { account, role, id, session, .. } => {
-                RoleSession::read(aws, account, role, id, session).await.map(Self::RoleSession)
+            Target::RoleSession { account, role, id, session, key, .. } => {
+                RoleSession::read(aws, account, role, id, session, key.as_ref())
+                    .await
+                    .map(Box::new)
+                    .map(Self::RoleSession)
             }
         }
     }
@@ -59,7 +62,7 @@ impl Facts {
         match self {
             Self::Instance(instance) => instance.advance(aws).await,
             Self::User(user) => user.advance(aws).await,
-            Self::RoleSession(_) => {}
+            Self::RoleSession(session) => session.advance(aws).await,
         }
     }
 
@@ -104,7 +107,7 @@ impl Facts {
         match self {
             Self::Instance(instance) => !matches!(instance.role, ProfileRole::Pending { .. }),
             Self::User(user) => user.handed_on.is_some(),
-            Self::RoleSession(_) => true,
+            Self::RoleSession(session) => session.handed_on.is_some(),
         }
     }
 

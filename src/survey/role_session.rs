@@ -1,14 +1,14 @@
 //! Facts of one session of a role.
 
-use super::SurveyError;
+use super::{HandedOn, SurveyError, handed_on};
 use crate::{
     actions::{PolicyState, SessionDeny},
     aws::{Aws, AwsError, classify},
-    domain::{AccountId, Arn, RoleId, RoleName, SessionName},
+    domain::{AccessKeyId, AccountId, Arn, RoleId, RoleName, SessionName},
 };
 use percent_encoding::percent_decode_str;
 
-pub const READS: &[&str] = &["iam:GetRole", "iam:GetRolePolicy"];
+pub const READS: &[&str] = &["cloudtrail:LookupEvents", "iam:GetRole", "iam:GetRolePolicy"];
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoleSession {
@@ -16,6 +16,9 @@ pub struct RoleSession {
     pub deny: SessionDeny,
     /// What stands under the name of our deny.
     pub state: PolicyState,
+    pub key: Option<AccessKeyId>,
+    /// What was made with the session's key; `None` until it was looked up.
+    pub handed_on: Option<Result<HandedOn, AwsError>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +38,7 @@ impl RoleSession {
         role: &RoleName,
         id: &RoleId,
         session: &SessionName,
+        key: Option<&AccessKeyId>,
     ) -> Result<Self, SurveyError> {
         const OPERATION: &str = "iam:GetRole";
         let deny =
@@ -58,6 +62,17 @@ impl RoleSession {
         let trust =
             found.assume_role_policy_document().map(|document| percent_decode_str(document).decode_utf8_lossy());
         let trust = trust.and_then(|document| serde_json::from_str(&document).ok());
-        Ok(Self { role: Role { arn, path: found.path().to_owned(), trust }, deny, state: state? })
+        Ok(Self {
+            role: Role { arn, path: found.path().to_owned(), trust },
+            deny,
+            state: state?,
+            key: key.cloned(),
+            handed_on: None,
+        })
+    }
+
+    /// One look at what the session handed on. A failure here is a fact, not an error: the cut stands without it.
+    pub async fn advance(&mut self, aws: &Aws) {
+        self.handed_on = Some(handed_on(aws, &self.deny.account, self.key.as_slice()).await);
     }
 }

@@ -45,7 +45,7 @@ fn principal(finding: &Finding, account: AccountId) -> Result<Target, Outcome> {
     match principal::whose(&identity) {
         Ok(Principal::User { name, id }) => Ok(Target::User { account, partition, name, id }),
         Ok(Principal::Session { role, id, session }) => {
-            Ok(Target::RoleSession { account, partition, role, id, session })
+            Ok(Target::RoleSession { account, partition, role, id, session, key: key.key.clone() })
         }
         Err(cannot) => Err(declined(cannot.code, cannot.why)),
     }

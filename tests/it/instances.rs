@@ -383,3 +383,24 @@ async fn a_recheck_closes_what_it_sees_open_under_a_live_lease() -> Result<()> {
     assert_eq!(name(&lab).await?, "cordon-quarantine");
     Ok(())
 }
+
+/// From role to role: the deny of the first session does not end the second.
+#[tokio::test]
+async fn sessions_that_a_session_handed_on_are_denied_too() -> Result<()> {
+    let lab = world(&[]).await?;
+    let event = lab.event("role-session-exfiltrated")?;
+    let key = event["detail"]["resource"]["accessKeyDetails"]["accessKeyId"].as_str().unwrap();
+    lab.handed_on_by(key, "/role_app", "hop").await?;
+    let report = lab.deliver(&event).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    let steps = report["steps"].as_array().unwrap();
+    let denied: Vec<&str> = steps.iter().map(|step| step["target"].as_str().unwrap()).collect();
+    assert_eq!(denied.len(), 2, "{denied:?}");
+    assert!(
+        denied.iter().any(|target| target.contains(lab.id("/role_app/id")) && target.ends_with(":hop")),
+        "{denied:?}"
+    );
+    release(&lab, &report).await?;
+    assert!(!lab.dump().await?["roles"].to_string().contains("CordonDenySession"));
+    Ok(())
+}

@@ -124,12 +124,17 @@ impl Lab {
 
     /// CloudTrail says that the user's first key made a session of a role.
     pub async fn handed_on(&self, role: &str, session: &str) -> Result<()> {
+        self.handed_on_by(self.id("/user/keys/0"), role, session).await
+    }
+
+    /// The same of any key.
+    pub async fn handed_on_by(&self, key: &str, role: &str, session: &str) -> Result<()> {
         let (arn, id) = (self.id(&format!("{role}/arn")), self.id(&format!("{role}/id")));
         let record = json!({"eventName": "AssumeRole", "eventSource": "sts.amazonaws.com",
-            "userIdentity": {"type": "IAMUser", "accessKeyId": self.id("/user/keys/0")},
+            "userIdentity": {"accessKeyId": key},
             "requestParameters": {"roleArn": arn, "roleSessionName": session},
             "responseElements": {"assumedRoleUser": {"assumedRoleId": format!("{id}:{session}"), "arn": arn}}});
-        let event = json!({"EventName": "AssumeRole", "EventSource": "sts.amazonaws.com", "AccessKeyId": self.id("/user/keys/0"),
+        let event = json!({"EventName": "AssumeRole", "EventSource": "sts.amazonaws.com", "AccessKeyId": key,
             "EventTime": samples::now_ms() / 1000 - 600, "CloudTrailEvent": record});
         self.boto3.request(json!({"op": "trail", "account": self.account, "events": [event]})).await.map(drop)
     }

@@ -1,0 +1,60 @@
+//! Sessions that were made with contained credentials.
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use super::{CUT, Plan, PlannedStep};
+use crate::{
+    actions::{Change, PolicyState},
+    domain::{ResidualRisk, Way},
+    policy::Subject,
+    principal,
+    survey::{Found, HandedOn, HandedSession},
+};
+
+/// A deny of whoever made a session does not end it: each is a step of its own, on its own role.
+pub fn deny<E: std::fmt::Display>(handed: Option<&Result<HandedOn, E>>, plan: &mut Plan) {
+    let handed = match handed {
+        None => return,
+        Some(Ok(handed)) => handed,
+        Some(Err(error)) => {
+            let text = format!("which sessions were made with the keys could not be looked up in CloudTrail: {error}");
+            plan.residual.push(ResidualRisk { way: Way::Unseen, text });
+            return;
+        }
+    };
+    let mut open = |text: String| plan.residual.push(ResidualRisk { way: Way::Open, text });
+    let mut denies = Vec::new();
+    for HandedSession { role, session, found } in &handed.sessions {
+        match found {
+            Found::Here { deny, role: now, state } => {
+                match principal::session_of(&now.path, now.trust.as_ref(), &deny.session) {
+                    Ok(_) => {
+                        let subject = Subject {
+                            account: deny.account.clone(),
+                            arn: Some(now.arn.clone()),
+                            unique_id: deny.role_id.to_string(),
+                        };
+                        let change = Change { target: deny.clone(), before: state.clone(), after: PolicyState::Deny };
+                        denies.push(PlannedStep { stage: CUT, change: change.into(), subject });
+                    }
+                    Err(cannot) => open(format!("session {session} of {role} was made with the keys: {}", cannot.why)),
+                }
+            }
+            Found::Elsewhere(account) => {
+                open(format!(
+                    "session {session} of {role} was made with the keys in account {account}: contain it there"
+                ));
+            }
+            Found::Gone => {}
+            Found::Unreadable(error) => {
+                open(format!("session {session} of {role} was made with the keys and is not denied: {error}"));
+            }
+        }
+    }
+    if handed.is_cut {
+        open(
+            "the keys were used more often than could be looked through in CloudTrail: look for AssumeRole there"
+                .to_owned(),
+        );
+    }
+    plan.steps.extend(denies);
+}
