@@ -11,12 +11,15 @@ use std::{
 };
 use tokio::sync::OnceCell;
 
-static SHARED: OnceCell<(Moto, World)> = OnceCell::const_new();
+/// Moto and its builder each keep one core busy, so there are two of them; worlds know nothing of each other.
+static SHARED: [OnceCell<(Moto, World)>; 2] = [const { OnceCell::const_new() }; 2];
+static NEXT: AtomicU64 = AtomicU64::new(0);
 static SEQUENCE: AtomicU64 = AtomicU64::new(1);
 
-/// Moto and the boto3 worker, started once and ended with the test process.
+/// A moto and its boto3 worker, started once and ended with the test process.
 pub async fn shared() -> Result<&'static (Moto, World)> {
-    SHARED
+    let turn = NEXT.fetch_add(1, Ordering::Relaxed) % SHARED.len() as u64;
+    SHARED[usize::try_from(turn)?]
         .get_or_try_init(|| async {
             let moto = Moto::start().await?;
             let world = World::start(moto.endpoint()).await?;
