@@ -2,7 +2,7 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::{
-    AccessKeyId, AccountId, Arn, FindingId, FindingType, InstanceId, Partition, Region, Score, Text, Timestamp,
+    AccessKeyId, AccountId, Arn, FindingId, FindingType, InstanceId, Partition, Region, Score, Text, Timestamp, VpcId,
 };
 use serde::Serialize;
 use std::fmt;
@@ -99,6 +99,8 @@ pub struct InstanceResource {
     pub id: InstanceId,
     /// Lets the role be looked up beside the instance; believed only if the instance says the same.
     pub profile: Option<Arn>,
+    /// Lets its route tables be read beside the instance; believed only if its interfaces say the same.
+    pub vpc: Option<VpcId>,
 }
 
 /// Whose credentials were used.

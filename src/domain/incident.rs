@@ -3,7 +3,7 @@
 
 use super::{
     AccessKeyId, AccountId, Arn, FindingId, IdError, InstanceId, Partition, Region, RoleId, RoleName, SessionName,
-    UserId, UserName,
+    UserId, UserName, VpcId,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -20,6 +20,9 @@ pub enum Target {
         /// The profile that the event names, so that its role can be looked up beside the instance. A hint, never a fact.
         #[serde(default)]
         profile_hint: Option<Arn>,
+        /// The VPC that the event names, for its route tables. A hint too.
+        #[serde(default)]
+        vpc_hint: Option<VpcId>,
     },
     User {
         account: AccountId,

@@ -6,6 +6,7 @@ use super::{Ingested, cursor::Cursor, ended};
 use crate::domain::{
     AccessKeyId, AccessKeyResource, AccountId, Action, Arn, Direction, Finding, FindingId, FindingType, Gap,
     InstanceId, InstanceResource, Lifecycle, OutcomeKind, Partition, Region, Resource, Role, Score, Text, UserType,
+    VpcId,
 };
 use serde_json::Value;
 
@@ -110,7 +111,9 @@ fn instance(at: Cursor<'_>, gaps: &mut Vec<Gap>) -> Option<InstanceResource> {
     let id = at.get("instanceId").parse("resource.instanceDetails.instanceId", InstanceId::parse, gaps)?;
     let profile =
         at.path("iamInstanceProfile.arn").parse("resource.instanceDetails.iamInstanceProfile.arn", Arn::parse, gaps);
-    Some(InstanceResource { id, profile })
+    let interfaces = at.get("networkInterfaces");
+    let vpc = interfaces.items().next().and_then(|first| first.get("vpcId").str().and_then(|id| VpcId::parse(id).ok()));
+    Some(InstanceResource { id, profile, vpc })
 }
 
 fn access_key(at: Cursor<'_>, gaps: &mut Vec<Gap>) -> Option<AccessKeyResource> {

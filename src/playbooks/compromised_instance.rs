@@ -47,7 +47,7 @@ use crate::{
     },
     domain::{IncidentId, Outcome, OutcomeKind, Reason, ResidualRisk, Way},
     policy::Subject,
-    survey::{DefaultRoute, Facts, Instance, Interface, ProfileRole, Surroundings},
+    survey::{Aside, DefaultRoute, Facts, Instance, Interface, ProfileRole, Surroundings},
     triage::Situation,
 };
 
@@ -83,11 +83,14 @@ impl Playbook for CompromisedInstance {
         draft.tag(case.incident);
         draft.ask_where_others_depend();
         if let Some(around) = &instance.around {
-            draft.settle(around);
-            draft.snapshot(around, case.incident);
             draft.deregister(around);
             draft.ask_where_others_route(around);
             draft.name_what_stays_open(around);
+        }
+        if let Some(aside) = &instance.aside {
+            draft.settle(aside);
+            draft.snapshot(aside, case.incident);
+            draft.name_endpoints(aside);
         }
         Ok(draft.plan)
     }
@@ -215,7 +218,7 @@ impl Draft<'_> {
         self.step(CUT, Change { target, before: self.instance.tag.clone(), after });
     }
 
-    fn snapshot(&mut self, around: &Surroundings, incident: &IncidentId) {
+    fn snapshot(&mut self, aside: &Aside, incident: &IncidentId) {
         if self.instance.volumes.is_empty() {
             return;
         }
@@ -226,7 +229,7 @@ impl Draft<'_> {
             volumes: self.instance.volumes.iter().map(|(volume, _)| volume.volume.clone()).collect(),
             incident: incident.clone(),
         };
-        match &around.snapshots {
+        match &aside.snapshots {
             Ok(before) => self.step(EVIDENCE, Change { target, before: *before, after: Taken::Yes }),
             Err(error) => {
                 let why = format!("its snapshots could not be looked for, so none are taken: {error}");
@@ -235,9 +238,9 @@ impl Draft<'_> {
         }
     }
 
-    fn settle(&mut self, around: &Surroundings) {
+    fn settle(&mut self, aside: &Aside) {
         // On Nitro v6 the default is short already, and could not be put back.
-        if around.nitro != Ok(true) || is_nitro_v6(&self.instance.kind) {
+        if aside.nitro != Ok(true) || is_nitro_v6(&self.instance.kind) {
             return;
         }
         for interface in self.instance.interfaces.iter().filter(|interface| interface.managed_by.is_none()) {
@@ -323,7 +326,10 @@ impl Draft<'_> {
                 format!("flows through the network load balancer of {group} that were established before go on"),
             );
         }
-        match &around.endpoints {
+    }
+
+    fn name_endpoints(&mut self, aside: &Aside) {
+        match &aside.endpoints {
             Ok(endpoints) if !endpoints.is_empty() => {
                 let mut shown: Vec<&str> = endpoints.iter().map(String::as_str).take(5).collect();
                 if endpoints.len() > shown.len() {
@@ -407,6 +413,7 @@ mod tests {
             target_groups: Ok(Vec::new()),
             role,
             around: None,
+            aside: None,
         }
     }
 

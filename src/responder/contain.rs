@@ -226,7 +226,7 @@ impl Responder {
         if journalled {
             course.note(self.now(), format!("incident {}: plan {} is journalled", case.incident, first.hash()));
         }
-        let (around, surveyed) = (facts.around(&incident), facts.clone());
+        let (around, surveyed) = (facts.around(), facts.clone());
         let look = async {
             match &around {
                 Some(around) => Some(around.look(aws).await),
@@ -234,7 +234,7 @@ impl Responder {
             }
         };
         let mut rest = Box::pin(async {
-            facts.follow(aws).await;
+            facts.follow(aws, &incident).await;
             facts
         });
         let before = async {

@@ -1,6 +1,6 @@
 //! Facts of an EC2 instance: its interfaces as they are attached now, what keeps its evidence, and the role that it may act with.
 
-use super::{Around, Surroundings, SurveyError, TargetGroup, target_groups};
+use super::{Around, Aside, Surroundings, SurveyError, TargetGroup, surroundings::route_tables, target_groups};
 use crate::{
     actions::{
         Action, Attribute, AttributeState, Groups, InstanceAttribute, Lifecycle, OnTermination, PolicyState,
@@ -32,6 +32,13 @@ pub const READS: &[&str] = &[
     "iam:GetRolePolicy",
 ];
 
+/// What an event says of the instance, so that it can be read beside it; believed only where the account says the same.
+#[derive(Clone, Copy, Debug)]
+pub struct Hints<'a> {
+    pub profile: Option<&'a Arn>,
+    pub vpc: Option<&'a VpcId>,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Instance {
     pub account: AccountId,
@@ -52,8 +59,10 @@ pub struct Instance {
     pub volumes: Vec<(VolumeRetention, OnTermination)>,
     pub target_groups: Result<Vec<TargetGroup>, AwsError>,
     pub role: ProfileRole,
-    /// `None` until it was looked around.
+    /// What guards must know; `None` until it was looked around.
     pub around: Option<Surroundings>,
+    /// What only later stages need; `None` until it was read.
+    pub aside: Option<Aside>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -101,10 +110,10 @@ impl Instance {
         account: &AccountId,
         region: &Region,
         id: &InstanceId,
-        hint: Option<&Arn>,
+        hints: Hints<'_>,
     ) -> Result<Self, SurveyError> {
         const OPERATION: &str = "ec2:DescribeInstances";
-        let hinted = hint.and_then(Arn::profile_name);
+        let hinted = hints.profile.and_then(Arn::profile_name);
         let ec2 = aws.ec2(region);
         let attributes = Attribute::ALL.map(|attribute| InstanceAttribute {
             account: account.clone(),
@@ -112,13 +121,19 @@ impl Instance {
             instance: id.clone(),
             attribute,
         });
-        let (answer, interfaces, quarantine, scaling, kept, target_groups, looked) = futures::join!(
+        let (answer, interfaces, quarantine, scaling, kept, target_groups, tables, looked) = futures::join!(
             ec2.describe_instances().instance_ids(id.as_str()).send(),
             interfaces(aws, region, id),
             aws.quarantine_groups(account, region),
             membership(aws, region, id),
             join_all(attributes.iter().map(|attribute| attribute.read(aws))),
             target_groups(aws, region),
+            async {
+                match hints.vpc {
+                    Some(vpc) => Some(route_tables(aws, region, [vpc]).await),
+                    None => None,
+                }
+            },
             async {
                 match &hinted {
                     Some(name) => Some(look_up(aws, name).await),
@@ -149,7 +164,7 @@ impl Instance {
         let quarantine = quarantine?;
         let interfaces =
             interfaces?.iter().map(|wire| Interface::folded(wire, &quarantine)).collect::<Option<Vec<_>>>();
-        Ok(Self {
+        let mut found = Self {
             account: account.clone(),
             region: region.clone(),
             id: id.clone(),
@@ -167,18 +182,33 @@ impl Instance {
             target_groups,
             role,
             around: None,
-        })
+            aside: None,
+        };
+        found.around = Around::of(&found).known(hints.vpc, tables);
+        Ok(found)
     }
 
     /// What guards must know before the cut, or `None` where that was read.
-    pub fn around(&self, incident: &IncidentId) -> Option<Around> {
-        self.around.is_none().then(|| Around::of(self, incident))
+    pub fn around(&self) -> Option<Around> {
+        self.around.is_none().then(|| Around::of(self))
     }
 
     /// One round towards the role and what stands under the name of our deny. A failure here is a fact, not an error: the
     /// cut stands without it.
-    pub async fn advance(&mut self, aws: &Aws) {
-        let ProfileRole::Pending { profile, known } = &self.role else { return };
+    pub async fn advance(&mut self, aws: &Aws, incident: &IncidentId) {
+        let aside = async {
+            match &self.aside {
+                None => Some(Aside::read(aws, self, incident).await),
+                Some(_) => None,
+            }
+        };
+        let (role, aside) = futures::join!(self.next_of_role(aws), aside);
+        self.role = role.unwrap_or_else(|| self.role.clone());
+        self.aside = aside.or_else(|| self.aside.take());
+    }
+
+    async fn next_of_role(&self, aws: &Aws) -> Option<ProfileRole> {
+        let ProfileRole::Pending { profile, known } = &self.role else { return None };
         let next = match known {
             Some(role) => self.deny_of(aws, role.clone()).await,
             None => look_up(aws, profile).await.map(|(_, role)| match role {
@@ -186,7 +216,7 @@ impl Instance {
                 None => ProfileRole::NoProfile,
             }),
         };
-        self.role = next.unwrap_or_else(|error| ProfileRole::Unreadable { why: error.to_string() });
+        Some(next.unwrap_or_else(|error| ProfileRole::Unreadable { why: error.to_string() }))
     }
 
     async fn deny_of(&self, aws: &Aws, (role, role_id, arn): (RoleName, RoleId, Arn)) -> Result<ProfileRole, AwsError> {

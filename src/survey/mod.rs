@@ -8,9 +8,9 @@ mod surroundings;
 mod user;
 
 pub use handed_on::{Found, HandedOn, HandedSession, handed_on};
-pub use instance::{Instance, Interface, ProfileRole};
+pub use instance::{Hints, Instance, Interface, ProfileRole};
 pub use role_session::{Role, RoleSession};
-pub use surroundings::{Around, DefaultRoute, Registered, Routes, Surroundings, TargetGroup, target_groups};
+pub use surroundings::{Around, Aside, DefaultRoute, Registered, Routes, Surroundings, TargetGroup, target_groups};
 pub use user::{InlineRoom, SignIn, User};
 
 use crate::{
@@ -42,8 +42,9 @@ impl Facts {
     /// One round of reads: all that the cut needs.
     pub async fn read(aws: &Aws, target: &Target) -> Result<Self, SurveyError> {
         match target {
-            Target::Instance { account, region, id, profile_hint } => {
-                Instance::read(aws, account, region, id, profile_hint.as_ref()).await.map(Box::new).map(Self::Instance)
+            Target::Instance { account, region, id, profile_hint, vpc_hint } => {
+                let hints = Hints { profile: profile_hint.as_ref(), vpc: vpc_hint.as_ref() };
+                Instance::read(aws, account, region, id, hints).await.map(Box::new).map(Self::Instance)
             }
             Target::User { account, partition, name, id } => {
                 User::read(aws, account, partition, name, id).await.map(Box::new).map(Self::User)
@@ -58,9 +59,9 @@ impl Facts {
     }
 
     /// One more round of what must not delay the cut.
-    pub async fn advance(&mut self, aws: &Aws) {
+    pub async fn advance(&mut self, aws: &Aws, incident: &IncidentId) {
         match self {
-            Self::Instance(instance) => instance.advance(aws).await,
+            Self::Instance(instance) => instance.advance(aws, incident).await,
             Self::User(user) => user.advance(aws).await,
             Self::RoleSession(session) => session.advance(aws).await,
         }
@@ -68,23 +69,23 @@ impl Facts {
 
     /// All that is owed, however many rounds it takes.
     pub async fn complete(&mut self, aws: &Aws, incident: &IncidentId) {
-        if let Some(around) = self.around(incident) {
+        if let Some(around) = self.around() {
             self.put(around.look(aws).await);
         }
-        self.follow(aws).await;
+        self.follow(aws, incident).await;
     }
 
     /// All that need not be known before the cut.
-    pub async fn follow(&mut self, aws: &Aws) {
+    pub async fn follow(&mut self, aws: &Aws, incident: &IncidentId) {
         while !self.is_followed() {
-            self.advance(aws).await;
+            self.advance(aws, incident).await;
         }
     }
 
     /// What guards must know before the cut and takes a round of its own; `None` where nothing is owed.
-    pub fn around(&self, incident: &IncidentId) -> Option<Around> {
+    pub fn around(&self) -> Option<Around> {
         match self {
-            Self::Instance(instance) => instance.around(incident),
+            Self::Instance(instance) => instance.around(),
             Self::User(_) | Self::RoleSession(_) => None,
         }
     }
@@ -105,7 +106,9 @@ impl Facts {
 
     fn is_followed(&self) -> bool {
         match self {
-            Self::Instance(instance) => !matches!(instance.role, ProfileRole::Pending { .. }),
+            Self::Instance(instance) => {
+                !matches!(instance.role, ProfileRole::Pending { .. }) && instance.aside.is_some()
+            }
             Self::User(user) => user.handed_on.is_some(),
             Self::RoleSession(session) => session.handed_on.is_some(),
         }

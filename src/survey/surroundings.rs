@@ -19,6 +19,11 @@ use std::collections::BTreeSet;
 pub struct Surroundings {
     pub registrations: Result<Vec<Registered>, AwsError>,
     pub routes: Result<Routes, AwsError>,
+}
+
+/// What only later stages and the report need.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aside {
     /// Interface endpoints of its VPCs, by service.
     pub endpoints: Result<BTreeSet<String>, AwsError>,
     /// Of this incident.
@@ -68,10 +73,8 @@ pub struct Around {
     account: AccountId,
     region: Region,
     instance: InstanceId,
-    kind: String,
     interfaces: Vec<Interface>,
     groups: Result<Vec<TargetGroup>, AwsError>,
-    snapshots: Snapshots,
 }
 
 /// More groups than this are not asked one by one in the time that containment has.
@@ -103,42 +106,37 @@ impl TargetGroup {
 }
 
 impl Around {
-    pub fn of(instance: &Instance, incident: &IncidentId) -> Self {
+    pub fn of(instance: &Instance) -> Self {
         Self {
-            snapshots: Snapshots {
-                account: instance.account.clone(),
-                region: instance.region.clone(),
-                instance: instance.id.clone(),
-                volumes: instance.volumes.iter().map(|(volume, _)| volume.volume.clone()).collect(),
-                incident: incident.clone(),
-            },
             account: instance.account.clone(),
             region: instance.region.clone(),
             instance: instance.id.clone(),
-            kind: instance.kind.clone(),
             interfaces: instance.interfaces.clone(),
             groups: instance.target_groups.clone(),
         }
     }
 
     pub async fn look(&self, aws: &Aws) -> Surroundings {
-        let (registrations, routes, endpoints, snapshots, nitro) = futures::join!(
-            self.registrations(aws),
-            self.routes(aws),
-            self.endpoints(aws),
-            self.snapshots.read(aws),
-            self.nitro(aws)
-        );
-        Surroundings { registrations, routes, endpoints, snapshots, nitro }
+        let (registrations, routes) = futures::join!(self.registrations(aws), self.routes(aws));
+        Surroundings { registrations, routes }
+    }
+
+    /// What is known without a look: where no target group is in its VPCs, and the hint for its route tables was right.
+    pub fn known(
+        &self,
+        vpc: Option<&VpcId>,
+        tables: Option<Result<Vec<RouteTable>, AwsError>>,
+    ) -> Option<Surroundings> {
+        let vpcs = self.vpcs();
+        let no_groups = self.groups.as_ref().is_ok_and(|groups| !groups.iter().any(|group| vpcs.contains(&group.vpc)));
+        let is_right = vpcs.iter().all(|known| Some(*known) == vpc);
+        let tables = tables?.ok()?;
+        let routes = Ok(self.routes_of(&tables));
+        (no_groups && is_right).then_some(Surroundings { registrations: Ok(Vec::new()), routes })
     }
 
     fn vpcs(&self) -> BTreeSet<&VpcId> {
         self.interfaces.iter().map(|interface| &interface.vpc).collect()
-    }
-
-    fn in_vpcs(&self) -> Filter {
-        let ids = self.vpcs().into_iter().map(|vpc| vpc.as_str().to_owned()).collect();
-        Filter::builder().name("vpc-id").set_values(Some(ids)).build()
     }
 
     async fn registrations(&self, aws: &Aws) -> Result<Vec<Registered>, AwsError> {
@@ -203,12 +201,7 @@ impl Around {
     }
 
     async fn routes(&self, aws: &Aws) -> Result<Routes, AwsError> {
-        let mut pages =
-            aws.ec2(&self.region).describe_route_tables().filters(self.in_vpcs()).into_paginator().items().send();
-        let mut tables = Vec::new();
-        while let Some(table) = pages.try_next().await.map_err(classify("ec2:DescribeRouteTables"))? {
-            tables.push(table);
-        }
+        let tables = route_tables(aws, &self.region, self.vpcs()).await?;
         Ok(self.routes_of(&tables))
     }
 
@@ -228,26 +221,62 @@ impl Around {
             through_it: through.filter_map(|table| table.route_table_id().map(str::to_owned)).collect(),
         }
     }
+}
 
-    async fn endpoints(&self, aws: &Aws) -> Result<BTreeSet<String>, AwsError> {
-        let call = aws.ec2(&self.region).describe_vpc_endpoints().filters(self.in_vpcs());
-        let mut pages = call.into_paginator().items().send();
-        let mut found = BTreeSet::new();
-        while let Some(endpoint) = pages.try_next().await.map_err(classify("ec2:DescribeVpcEndpoints"))? {
-            if endpoint.vpc_endpoint_type() == Some(&VpcEndpointType::Interface) {
-                found.extend(endpoint.service_name().map(str::to_owned));
-            }
+impl Aside {
+    /// One round.
+    pub async fn read(aws: &Aws, instance: &Instance, incident: &IncidentId) -> Self {
+        let snapshots = Snapshots {
+            account: instance.account.clone(),
+            region: instance.region.clone(),
+            instance: instance.id.clone(),
+            volumes: instance.volumes.iter().map(|(volume, _)| volume.volume.clone()).collect(),
+            incident: incident.clone(),
+        };
+        let (endpoints, snapshots, nitro) =
+            futures::join!(endpoints(aws, instance), snapshots.read(aws), nitro(aws, instance));
+        Self { endpoints, snapshots, nitro }
+    }
+}
+
+async fn endpoints(aws: &Aws, instance: &Instance) -> Result<BTreeSet<String>, AwsError> {
+    let vpcs = instance.interfaces.iter().map(|interface| &interface.vpc);
+    let call = aws.ec2(&instance.region).describe_vpc_endpoints().filters(in_vpcs(vpcs));
+    let mut pages = call.into_paginator().items().send();
+    let mut found = BTreeSet::new();
+    while let Some(endpoint) = pages.try_next().await.map_err(classify("ec2:DescribeVpcEndpoints"))? {
+        if endpoint.vpc_endpoint_type() == Some(&VpcEndpointType::Interface) {
+            found.extend(endpoint.service_name().map(str::to_owned));
         }
-        Ok(found)
     }
+    Ok(found)
+}
 
-    async fn nitro(&self, aws: &Aws) -> Result<bool, AwsError> {
-        let kind = aws_sdk_ec2::types::InstanceType::from(self.kind.as_str());
-        let answer = aws.ec2(&self.region).describe_instance_types().instance_types(kind).send().await;
-        let answer = answer.map_err(classify("ec2:DescribeInstanceTypes"))?;
-        let hypervisor = answer.instance_types().first().and_then(|found| found.hypervisor());
-        Ok(hypervisor.is_some_and(|hypervisor| hypervisor.as_str() == "nitro"))
+async fn nitro(aws: &Aws, instance: &Instance) -> Result<bool, AwsError> {
+    let kind = aws_sdk_ec2::types::InstanceType::from(instance.kind.as_str());
+    let answer = aws.ec2(&instance.region).describe_instance_types().instance_types(kind).send().await;
+    let answer = answer.map_err(classify("ec2:DescribeInstanceTypes"))?;
+    let hypervisor = answer.instance_types().first().and_then(|found| found.hypervisor());
+    Ok(hypervisor.is_some_and(|hypervisor| hypervisor.as_str() == "nitro"))
+}
+
+fn in_vpcs<'v>(vpcs: impl IntoIterator<Item = &'v VpcId>) -> Filter {
+    let ids: BTreeSet<String> = vpcs.into_iter().map(|vpc| vpc.as_str().to_owned()).collect();
+    Filter::builder().name("vpc-id").set_values(Some(ids.into_iter().collect())).build()
+}
+
+/// All route tables of the VPCs.
+pub async fn route_tables<'v>(
+    aws: &Aws,
+    region: &Region,
+    vpcs: impl IntoIterator<Item = &'v VpcId>,
+) -> Result<Vec<RouteTable>, AwsError> {
+    let mut pages = aws.ec2(region).describe_route_tables().filters(in_vpcs(vpcs)).into_paginator().items().send();
+    let mut tables = Vec::new();
+    while let Some(table) = pages.try_next().await.map_err(classify("ec2:DescribeRouteTables"))? {
+        tables.push(table);
     }
+    Ok(tables)
 }
 
 impl Surroundings {

@@ -21,7 +21,8 @@ pub fn target(finding: &Finding, triage: &Triage) -> Result<Target, Outcome> {
                 finding.instance().ok_or_else(|| declined("no-instance", "the finding names no usable instance id"))?;
             let region =
                 finding.region.clone().ok_or_else(|| declined("no-region", "the finding names no usable region"))?;
-            Ok(Target::Instance { account, region, id: instance.id.clone(), profile_hint: instance.profile.clone() })
+            let (profile_hint, vpc_hint) = (instance.profile.clone(), instance.vpc.clone());
+            Ok(Target::Instance { account, region, id: instance.id.clone(), profile_hint, vpc_hint })
         }
         Situation::CompromisedAccessKey | Situation::CompromisedRoleSession => principal(finding, account),
         other => Err(Outcome::because(

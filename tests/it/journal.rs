@@ -56,6 +56,7 @@ async fn promises(journal: &dyn Journal) -> Result<()> {
             region: Region::parse("us-east-1")?,
             id: InstanceId::parse("i-0a1b2c3d")?,
             profile_hint: None,
+            vpc_hint: None,
         },
         opened_by: one.clone(),
         holders: BTreeSet::from([one.clone()]),

@@ -2,6 +2,30 @@
 
 use crate::lab::{Lab, Setup, kind};
 use anyhow::Result;
+use serde_json::json;
+
+/// Where this process has made the group, and no target group is there to be asked; the durable journal adds one round.
+#[tokio::test]
+async fn the_network_cut_comes_in_the_second_round_however_many_interfaces() -> Result<()> {
+    for interfaces in [1, 8] {
+        let lab = Lab::new(Setup { interfaces: Some(interfaces), rounds: true, ..Setup::default() }).await?;
+        // The bystander first: it makes the group of the VPC.
+        let mut first = lab.event("instance-c2-network")?;
+        first["detail"]["resource"]["instanceDetails"]["instanceId"] = json!(lab.id("/bystander/instance"));
+        assert_eq!(kind(&lab.deliver(&first).await?), "Contained");
+
+        lab.proxy.clear();
+        let report = lab.deliver(&lab.event("instance-c2-network")?).await?;
+        assert_eq!(kind(&report), "Contained", "{report:#}");
+        let calls = lab.proxy.calls();
+        let shown = || calls.iter().map(|c| format!("{} {} {}", c.round, c.operation, c.resource)).collect::<Vec<_>>();
+        let cuts = calls.iter().filter(|call| call.operation == "ModifyNetworkInterfaceAttribute").take(interfaces);
+        assert_eq!(cuts.map(|call| call.round).collect::<Vec<_>>(), vec![2; interfaces], "{:#?}", shown());
+        let deny = lab.proxy.round_of(|call| call.operation == "PutRolePolicy");
+        assert_eq!(deny, Some(3), "the session deny comes at most one later: {:#?}", shown());
+    }
+    Ok(())
+}
 
 #[tokio::test]
 async fn a_user_and_a_role_session_are_cut_in_the_second_round() -> Result<()> {

@@ -83,6 +83,7 @@ fn name_instance(resource: &mut Map<String, Value>, world: &Value) {
         for (interface, id) in reported.iter_mut().zip(real) {
             if let Some(interface) = interface.as_object_mut() {
                 put_known(interface, "networkInterfaceId", id);
+                put_known(interface, "vpcId", &world["vpc"]);
             }
         }
     }
