@@ -125,7 +125,9 @@ def build_instances(
         instance, interfaces = launched["InstanceId"], [launched["NetworkInterfaces"][0]["NetworkInterfaceId"]]
         for index in range(1, count):
             groups = sets[index % len(sets)]
-            made = ec2.create_network_interface(SubnetId=subnet, Groups=groups)["NetworkInterface"]
+            # Moto draws addresses by lot, and may draw that of another interface.
+            address = f"10.20.{2 if subnet != network['subnet'] else 1}.{100 + index}"
+            made = ec2.create_network_interface(SubnetId=subnet, Groups=groups, PrivateIpAddress=address)["NetworkInterface"]
             interfaces.append(made["NetworkInterfaceId"])
             ec2.attach_network_interface(NetworkInterfaceId=interfaces[-1], InstanceId=instance, DeviceIndex=index)
         built[name] = {
