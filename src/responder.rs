@@ -91,7 +91,7 @@ impl Responder {
         let is_held = known.is_some_and(|known| known.released.is_none() && !known.is_over());
         // What was allowed when it was judged may not be any more; what is held is looked after in any case.
         case.mode = case.mode.min(self.analyst.ceiling);
-        if !is_held && self.analyst.policy.is_stale(case.evidence_from, self.now()) {
+        if !is_held && self.analyst.policy.is_stale(case.judged, self.now()) {
             case.mode = case.mode.min(Mode::Approve);
         }
         let occasion = match approved {

@@ -9,7 +9,7 @@
 
 use super::{
     Action, Permissions, Release,
-    user_attachment::{renamed, same_user},
+    user::{same_user, under_his_name},
 };
 use crate::{
     aws::{Aws, AwsError, classify},
@@ -56,25 +56,17 @@ impl Action for AccessKeyStatus {
     }
 
     async fn read(&self, aws: &Aws) -> Result<KeyStatus, AwsError> {
-        match self.read_as(aws, &self.user).await {
-            Err(AwsError::NotFound { .. }) => self.read_as(aws, &renamed(aws, &self.user, &self.user_id).await?).await,
-            other => other,
-        }
+        under_his_name(aws, &self.user, &self.user_id, |user| self.read_as(aws, user)).await
     }
 
     async fn apply(&self, aws: &Aws, to: &KeyStatus) -> Result<(), AwsError> {
-        match self.apply_as(aws, &self.user, to).await {
-            Err(AwsError::NotFound { .. }) => {
-                self.apply_as(aws, &renamed(aws, &self.user, &self.user_id).await?, to).await
-            }
-            other => other,
-        }
+        under_his_name(aws, &self.user, &self.user_id, |user| self.apply_as(aws, user, to)).await
     }
 }
 
 impl AccessKeyStatus {
-    async fn read_as(&self, aws: &Aws, user: &UserName) -> Result<KeyStatus, AwsError> {
-        let (same, keys) = futures::join!(same_user(aws, user, &self.user_id), access_keys(aws, user));
+    async fn read_as(&self, aws: &Aws, user: UserName) -> Result<KeyStatus, AwsError> {
+        let (same, keys) = futures::join!(same_user(aws, &user, &self.user_id), access_keys(aws, &user));
         same?;
         let found = keys?.into_iter().find(|(key, _)| *key == self.key);
         found.map(|(_, status)| status).ok_or_else(|| AwsError::NotFound {
@@ -84,7 +76,7 @@ impl AccessKeyStatus {
     }
 
     /// The user is always named: left out, IAM would take the caller.
-    async fn apply_as(&self, aws: &Aws, user: &UserName, to: &KeyStatus) -> Result<(), AwsError> {
+    async fn apply_as(&self, aws: &Aws, user: UserName, to: &KeyStatus) -> Result<(), AwsError> {
         let status = match to {
             KeyStatus::Active => StatusType::Active,
             KeyStatus::Inactive => StatusType::Inactive,

@@ -7,10 +7,13 @@
 //! # Limits
 //! Roles that the user has assumed are not touched. IAM takes seconds to spread an attachment.
 
-use super::{Action, Permissions, Release};
+use super::{
+    Action, Permissions, Release,
+    user::{same_user, under_his_name},
+};
 use crate::{
     aws::{Aws, AwsError, classify},
-    domain::{AccountId, Arn, Text, UserId, UserName},
+    domain::{AccountId, Arn, UserId, UserName},
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -54,30 +57,22 @@ impl Action for UserAttachment {
     }
 
     async fn read(&self, aws: &Aws) -> Result<Attachment, AwsError> {
-        match self.read_as(aws, &self.user).await {
-            Err(AwsError::NotFound { .. }) => self.read_as(aws, &renamed(aws, &self.user, &self.user_id).await?).await,
-            other => other,
-        }
+        under_his_name(aws, &self.user, &self.user_id, |user| self.read_as(aws, user)).await
     }
 
     async fn apply(&self, aws: &Aws, to: &Attachment) -> Result<(), AwsError> {
-        match self.apply_as(aws, &self.user, to).await {
-            Err(AwsError::NotFound { .. }) => {
-                self.apply_as(aws, &renamed(aws, &self.user, &self.user_id).await?, to).await
-            }
-            other => other,
-        }
+        under_his_name(aws, &self.user, &self.user_id, |user| self.apply_as(aws, user, to)).await
     }
 }
 
 impl UserAttachment {
-    async fn read_as(&self, aws: &Aws, user: &UserName) -> Result<Attachment, AwsError> {
-        let (same, attached) = futures::join!(same_user(aws, user, &self.user_id), attached_policies(aws, user));
+    async fn read_as(&self, aws: &Aws, user: UserName) -> Result<Attachment, AwsError> {
+        let (same, attached) = futures::join!(same_user(aws, &user, &self.user_id), attached_policies(aws, &user));
         same?;
         Ok(Attachment::of(&self.policy, &attached?))
     }
 
-    async fn apply_as(&self, aws: &Aws, user: &UserName, to: &Attachment) -> Result<(), AwsError> {
+    async fn apply_as(&self, aws: &Aws, user: UserName, to: &Attachment) -> Result<(), AwsError> {
         let (iam, user, policy) = (aws.iam(), user.as_str(), self.policy.as_str());
         match to {
             Attachment::Attached => {
@@ -106,37 +101,6 @@ pub async fn attached_policies(aws: &Aws, user: &UserName) -> Result<Vec<String>
         found.extend(policy.policy_arn().map(str::to_owned));
     }
     Ok(found)
-}
-
-/// Names are not ids: a user who was deleted and made again is a stranger.
-pub async fn same_user(aws: &Aws, user: &UserName, id: &UserId) -> Result<(), AwsError> {
-    const OPERATION: &str = "iam:GetUser";
-    let answer = aws.iam().get_user().user_name(user.as_str()).send().await.map_err(classify(OPERATION))?;
-    if answer.user().is_some_and(|user| user.user_id() == id.as_str()) {
-        Ok(())
-    } else {
-        Err(AwsError::NotFound { operation: OPERATION, message: Text::new("another user has this name now") })
-    }
-}
-
-/// The name that somebody has now who is not to be found under the one that is known.
-///
-/// # Errors
-/// NotFound where there is no such user, by his unique id, or where it was something else that was missing.
-pub async fn renamed(aws: &Aws, known: &UserName, id: &UserId) -> Result<UserName, AwsError> {
-    let now = user_by_id(aws, id).await?.filter(|now| now != known);
-    now.ok_or_else(|| AwsError::NotFound { operation: "iam:ListUsers", message: Text::new("he has no other name") })
-}
-
-/// The name that the user has now; IAM has no look-up by unique id.
-pub async fn user_by_id(aws: &Aws, id: &UserId) -> Result<Option<UserName>, AwsError> {
-    let mut pages = aws.iam().list_users().into_paginator().items().send();
-    while let Some(user) = pages.try_next().await.map_err(classify("iam:ListUsers"))? {
-        if user.user_id() == id.as_str() {
-            return Ok(UserName::parse(user.user_name()).ok());
-        }
-    }
-    Ok(None)
 }
 
 impl fmt::Display for UserAttachment {

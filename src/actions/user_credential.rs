@@ -9,7 +9,7 @@
 
 use super::{
     Action, KeyStatus, Permissions, Release,
-    user_attachment::{renamed, same_user},
+    user::{same_user, under_his_name},
 };
 use crate::{
     aws::{Aws, AwsError, classify},
@@ -67,25 +67,17 @@ impl Action for UserCredential {
     }
 
     async fn read(&self, aws: &Aws) -> Result<KeyStatus, AwsError> {
-        match self.read_as(aws, &self.user).await {
-            Err(AwsError::NotFound { .. }) => self.read_as(aws, &renamed(aws, &self.user, &self.user_id).await?).await,
-            other => other,
-        }
+        under_his_name(aws, &self.user, &self.user_id, |user| self.read_as(aws, user)).await
     }
 
     async fn apply(&self, aws: &Aws, to: &KeyStatus) -> Result<(), AwsError> {
-        match self.apply_as(aws, &self.user, *to).await {
-            Err(AwsError::NotFound { .. }) => {
-                self.apply_as(aws, &renamed(aws, &self.user, &self.user_id).await?, *to).await
-            }
-            other => other,
-        }
+        under_his_name(aws, &self.user, &self.user_id, |user| self.apply_as(aws, user, *to)).await
     }
 }
 
 impl UserCredential {
-    async fn read_as(&self, aws: &Aws, user: &UserName) -> Result<KeyStatus, AwsError> {
-        let (same, found) = futures::join!(same_user(aws, user, &self.user_id), self.kind.list(aws, user));
+    async fn read_as(&self, aws: &Aws, user: UserName) -> Result<KeyStatus, AwsError> {
+        let (same, found) = futures::join!(same_user(aws, &user, &self.user_id), self.kind.list(aws, &user));
         same?;
         let found = found?.into_iter().find(|(id, _)| *id == self.id);
         found.map(|(_, status)| status).ok_or_else(|| AwsError::NotFound {
@@ -94,7 +86,7 @@ impl UserCredential {
         })
     }
 
-    async fn apply_as(&self, aws: &Aws, user: &UserName, to: KeyStatus) -> Result<(), AwsError> {
+    async fn apply_as(&self, aws: &Aws, user: UserName, to: KeyStatus) -> Result<(), AwsError> {
         let (iam, user, id) = (aws.iam(), user.as_str(), self.id.as_str());
         let status = match to {
             KeyStatus::Active => StatusType::Active,

@@ -10,7 +10,7 @@
 use super::{
     Action, Permissions, PolicyState, Release,
     policy_document::{deny_all, inline_size},
-    user_attachment::{renamed, same_user},
+    user::{same_user, under_his_name},
 };
 use crate::{
     aws::{Aws, AwsError, classify},
@@ -65,31 +65,23 @@ impl Action for UserInlineDeny {
     }
 
     async fn read(&self, aws: &Aws) -> Result<PolicyState, AwsError> {
-        match self.read_as(aws, &self.user).await {
-            Err(AwsError::NotFound { .. }) => self.read_as(aws, &renamed(aws, &self.user, &self.user_id).await?).await,
-            other => other,
-        }
+        under_his_name(aws, &self.user, &self.user_id, |user| self.read_as(aws, user)).await
     }
 
     async fn apply(&self, aws: &Aws, to: &PolicyState) -> Result<(), AwsError> {
-        match self.apply_as(aws, &self.user, to).await {
-            Err(AwsError::NotFound { .. }) => {
-                self.apply_as(aws, &renamed(aws, &self.user, &self.user_id).await?, to).await
-            }
-            other => other,
-        }
+        under_his_name(aws, &self.user, &self.user_id, |user| self.apply_as(aws, user, to)).await
     }
 }
 
 impl UserInlineDeny {
-    async fn read_as(&self, aws: &Aws, user: &UserName) -> Result<PolicyState, AwsError> {
+    async fn read_as(&self, aws: &Aws, user: UserName) -> Result<PolicyState, AwsError> {
         let named = Self { user: user.clone(), ..self.clone() };
-        let (same, policy) = futures::join!(same_user(aws, user, &self.user_id), named.read_policy(aws));
+        let (same, policy) = futures::join!(same_user(aws, &user, &self.user_id), named.read_policy(aws));
         same?;
         policy
     }
 
-    async fn apply_as(&self, aws: &Aws, user: &UserName, to: &PolicyState) -> Result<(), AwsError> {
+    async fn apply_as(&self, aws: &Aws, user: UserName, to: &PolicyState) -> Result<(), AwsError> {
         let (iam, user) = (aws.iam(), user.as_str());
         match to.document(&deny_all()) {
             Some(document) => {

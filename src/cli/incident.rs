@@ -79,7 +79,8 @@ pub struct Approve {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Makes two groups in every VPC of a region ahead, so that containment finds them there: the empty quarantine group, and the passage
-group, which lets everything through and in which an interface is only for a moment, to end its connections.
+group, which lets everything through and in which an interface is only for a moment, to end its connections. Nothing stays in the
+passage group, but scanners report it as a group that is open to the world: except it there by its id, which is printed.
 
 Example:
   cordon prepare --stack cordon --region eu-west-1")]

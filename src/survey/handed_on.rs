@@ -1,17 +1,16 @@
 //! Sessions of roles that were made with a key: whoever held it has taken them along. CloudTrail says so, some minutes late.
 
+use super::{Role, RoleSession, SurveyError};
 use crate::{
     actions::{PolicyState, SessionDeny},
     aws::{Aws, AwsError, classify},
     domain::{AccessKeyId, AccountId, Arn, Region, RoleId, RoleName, SessionName, Text},
-    survey::Role,
 };
 use aws_sdk_cloudtrail::{
     primitives::DateTime,
     types::{LookupAttribute, LookupAttributeKey},
 };
 use futures::future::{join_all, try_join_all};
-use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -115,33 +114,17 @@ impl Made {
     }
 
     async fn read_role(&self, aws: &Aws, account: &AccountId) -> Result<Found, AwsError> {
-        const OPERATION: &str = "iam:GetRole";
         let odd = || AwsError::incomplete("cloudtrail:LookupEvents", "a session in no known form");
         let name =
             self.role.resource().strip_prefix("role/").and_then(|path| path.rsplit('/').next()).ok_or_else(odd)?;
         let (id, session) = self.user_id.split_once(':').ok_or_else(odd)?;
-        let deny = SessionDeny {
-            account: account.clone(),
-            role: RoleName::parse(name).map_err(|_| odd())?,
-            role_id: RoleId::parse(id).map_err(|_| odd())?,
-            session: SessionName::parse(session).map_err(|_| odd())?,
-        };
-        let (answer, state) =
-            futures::join!(aws.iam().get_role().role_name(deny.role.as_str()).send(), deny.read_policy(aws));
-        let answer = match answer.map_err(classify(OPERATION)) {
-            Ok(answer) => answer,
-            Err(AwsError::NotFound { .. }) => return Ok(Found::Gone),
-            Err(error) => return Err(error),
-        };
-        let role = answer.role().ok_or_else(|| AwsError::incomplete(OPERATION, "no role"))?;
-        if role.role_id() != deny.role_id.as_str() {
-            return Ok(Found::Gone);
+        let (role, id) = (RoleName::parse(name).map_err(|_| odd())?, RoleId::parse(id).map_err(|_| odd())?);
+        let session = SessionName::parse(session).map_err(|_| odd())?;
+        match RoleSession::read(aws, account, &role, &id, &session, None).await {
+            Ok(RoleSession { role, deny, state, .. }) => Ok(Found::Here { deny, role: Box::new(role), state }),
+            Err(SurveyError::Vanished(_)) => Ok(Found::Gone),
+            Err(SurveyError::Aws(error)) => Err(error),
         }
-        let arn = Arn::parse(role.arn()).map_err(|error| AwsError::incomplete(OPERATION, &error.to_string()))?;
-        let trust = role.assume_role_policy_document().map(|document| percent_decode_str(document).decode_utf8_lossy());
-        let trust = trust.and_then(|document| serde_json::from_str(&document).ok());
-        let role = Box::new(Role { arn, path: role.path().to_owned(), trust });
-        Ok(Found::Here { deny, role, state: state? })
     }
 }
 

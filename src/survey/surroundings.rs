@@ -171,7 +171,7 @@ impl Around {
     fn registered(&self, group: &TargetGroup, targets: &[TargetHealthDescription]) -> Vec<Registered> {
         let is_ours = |id: &str| {
             id == self.instance.as_str()
-                || self.interfaces.iter().any(|i| i.addresses.iter().any(|a| a.to_string() == id))
+                || id.parse().is_ok_and(|id| self.interfaces.iter().any(|interface| interface.addresses.contains(&id)))
         };
         let id = |target: &TargetHealthDescription| target.target().map(|t| t.id().unwrap_or_default().to_owned());
         let healthy = |target: &TargetHealthDescription| {

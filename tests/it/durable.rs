@@ -262,20 +262,19 @@ async fn a_target_that_two_incidents_hold_is_released_by_the_last() -> Result<()
     let event = lab.event("instance-mining")?;
     let second = lab.deliver(&event).await?;
     assert_eq!(kind(&second), "Joined", "{second:#}");
-    let id = cordon::domain::FindingId::parse(event["detail"]["id"].as_str().unwrap())?;
-    let id = cordon::domain::IncidentId::of(&lab.account, &id);
+    let id = lab.incident_of(&event)?;
     let output = lab.cordon(&["release", incident(&first)]).await?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.code() == Some(3) && text.contains(id.as_str()), "{text}");
     assert_ne!(undeclared(&before, &lab.dump().await?), Vec::<String>::new(), "it is still held");
     assert!(!text.contains("[done]") && text.contains("[still in place]"), "{text}");
     assert_eq!(outcome_of(&lab, incident(&first)).await?, "PartiallyReleased");
-    assert_eq!(outcome_of(&lab, id.as_str()).await?, "Joined");
-    let output = lab.cordon(&["release", id.as_str()]).await?;
+    assert_eq!(outcome_of(&lab, &id).await?, "Joined");
+    let output = lab.cordon(&["release", &id]).await?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(undeclared(&before, &lab.dump().await?), Vec::<String>::new());
     assert_eq!(outcome_of(&lab, incident(&first)).await?, "Released", "what was left to the other is back now too");
-    assert_eq!(outcome_of(&lab, id.as_str()).await?, "Released");
+    assert_eq!(outcome_of(&lab, &id).await?, "Released");
     Ok(())
 }
 

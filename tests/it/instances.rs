@@ -173,14 +173,15 @@ async fn what_is_throttled_around_it_is_tried_again() -> Result<()> {
     let lab = world(&["targets"]).await?;
     let at = Match::operation("DescribeTargetHealth");
     lab.proxy.fail(Fault { at, when: When::Before, how: How::Throttled, lasting: Lasting::Throughout });
-    let event = lab.event(SAMPLE)?;
+    let mut event = lab.event(SAMPLE)?;
+    // What counts for the age of a finding is when it was published, also at the recheck.
+    event["detail"]["service"]["eventLastSeen"] =
+        json!(cordon::domain::Timestamp::from_millis(lab.clock.now_ms() - 24 * 3_600_000).to_string());
     let Answer::Error(error) = lab.function.invoke(&event).await? else { panic!("it answered") };
     assert!(error.to_string().contains("throttled"), "{error}");
     assert_eq!(lab.changes(), Vec::<String>::new());
     lab.proxy.heal();
-    let id = cordon::domain::FindingId::parse(event["detail"]["id"].as_str().unwrap())?;
-    let id = cordon::domain::IncidentId::of(&lab.account, &id);
-    lab.recheck(id.as_str()).await?;
+    lab.recheck(&lab.incident_of(&event)?).await?;
     let groups = lab.dump().await?["network_interfaces"][&lab.interfaces("victim")[0]]["groups"].clone();
     assert_ne!(groups, json!([lab.id("/web_group")]), "the recheck contains it");
     Ok(())
@@ -320,22 +321,10 @@ async fn a_death_right_after_an_open_call_is_mended_by_the_recheck() -> Result<(
             resource: Some(lab.interfaces("victim").remove(0)),
             occurrence: Some(2),
         };
-        let stopped = lab.proxy.stop_at(at, when);
-        {
-            let invocation = lab.function.invoke(&event);
-            let kill = async {
-                stopped.await?;
-                lab.function.kill().await;
-                anyhow::Ok(())
-            };
-            let (died, killed) = futures::join!(invocation, kill);
-            killed?;
-            assert!(died.is_err());
-        }
+        lab.kill_at(&event, at, when).await?;
         lab.proxy.heal();
         lab.restart("contain").await?;
-        let id = cordon::domain::FindingId::parse(event["detail"]["id"].as_str().unwrap())?;
-        lab.recheck(cordon::domain::IncidentId::of(&lab.account, &id).as_str()).await?;
+        lab.recheck(&lab.incident_of(&event)?).await?;
         let dump = lab.dump().await?;
         for interface in lab.interfaces("victim") {
             let group = dump["network_interfaces"][&interface]["groups"][0].as_str().unwrap();
@@ -361,8 +350,7 @@ async fn a_recheck_closes_what_it_sees_open_under_a_live_lease() -> Result<()> {
     };
     let stands = lab.proxy.stop_at(at, When::After);
     let other = lab.another("contain", None).await?;
-    let id = cordon::domain::FindingId::parse(event["detail"]["id"].as_str().unwrap())?;
-    let id = cordon::domain::IncidentId::of(&lab.account, &id);
+    let id = lab.incident_of(&event)?;
     let name = async |lab: &Lab| -> Result<String> {
         let dump = lab.dump().await?;
         let group = dump["network_interfaces"][&victim]["groups"][0].as_str().unwrap().to_owned();
@@ -371,7 +359,7 @@ async fn a_recheck_closes_what_it_sees_open_under_a_live_lease() -> Result<()> {
     let look = async {
         stands.await?;
         assert_eq!(name(&lab).await?, "cordon-passage");
-        let record = json!({"messageId": "m1", "eventSource": "aws:sqs", "body": id.as_str()});
+        let record = json!({"messageId": "m1", "eventSource": "aws:sqs", "body": id});
         other.invoke(&json!({"Records": [record]})).await?;
         assert_eq!(name(&lab).await?, "cordon-quarantine");
         anyhow::Ok(())

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result, anyhow};
 use cordon_support::{
-    Answer, Function, FunctionOptions, Log, Moto, Proxy, ProxyOptions, TestClock, World, clock, next_account, samples,
+    Answer, Function, FunctionOptions, Log, Match, Moto, Proxy, ProxyOptions, TestClock, When, World, clock,
+    next_account, samples,
 };
 use serde_json::{Value, json};
 use std::{
@@ -165,6 +166,26 @@ impl Lab {
             Answer::Response(report) => Ok(report),
             Answer::Error(error) => Err(anyhow!("the function failed: {error}\n{}", self.function.logs().join("\n"))),
         }
+    }
+
+    /// The id that the incident of an event has, answered or not.
+    pub fn incident_of(&self, event: &Value) -> Result<String> {
+        let finding = cordon::domain::FindingId::parse(event["detail"]["id"].as_str().context("no finding")?)?;
+        Ok(cordon::domain::IncidentId::of(&self.account, &finding).to_string())
+    }
+
+    /// Delivers the event and kills the function with SIGKILL at one of its calls.
+    pub async fn kill_at(&self, event: &Value, at: Match, when: When) -> Result<()> {
+        let stopped = self.proxy.stop_at(at, when);
+        let kill = async {
+            stopped.await.context("it never came there")?;
+            self.function.kill().await;
+            anyhow::Ok(())
+        };
+        let (died, killed) = futures::join!(self.function.invoke(event), kill);
+        killed?;
+        anyhow::ensure!(died.is_err(), "it answered {died:?}");
+        Ok(())
     }
 
     pub async fn call(&self, service: &str, method: &str, params: Value) -> Result<Value> {

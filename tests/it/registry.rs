@@ -196,7 +196,7 @@ impl Cell {
         let event = lab.event(self.scenario.sample)?;
         let at = Match { operation: self.operation, resource: None, occurrence: Some(self.nth) };
         match self.hits {
-            Hits::Kill(when) => kill(&lab, &event, at, when).await.with_context(|| cell.clone())?,
+            Hits::Kill(when) => lab.kill_at(&event, at, when).await.with_context(|| cell.clone())?,
             Hits::Fault(when, how, lasting) => {
                 lab.proxy.fail(Fault { at, when, how, lasting });
                 let answer = lab.function.invoke(&event).await?;
@@ -209,40 +209,25 @@ impl Cell {
         lab.proxy.heal();
         lab.restart("contain").await?;
         lab.clock.advance(Duration::from_secs(5))?;
-        let id = cordon::domain::FindingId::parse(event["detail"]["id"].as_str().unwrap())?;
-        let id = cordon::domain::IncidentId::of(&lab.account, &id);
+        let id = lab.incident_of(&event)?;
         // A recheck can only come where the messages had left and the plan is there.
         if by_recheck(&lab).await? && !self.by_event {
-            lab.recheck(id.as_str()).await.with_context(|| cell.clone())?;
+            lab.recheck(&id).await.with_context(|| cell.clone())?;
         } else {
             let report = lab.deliver(&event).await.with_context(|| cell.clone())?;
             assert!(["Contained", "Joined"].contains(&kind(&report)), "{cell}: {report:#}");
         }
-        let shown = lab.cordon(&["show", id.as_str(), "--json"]).await?;
+        let shown = lab.cordon(&["show", &id, "--json"]).await?;
         let shown: Value = serde_json::from_slice(&shown.stdout).with_context(|| cell.clone())?;
         let steps = shown["containment"]["steps"].as_array().with_context(|| format!("{cell}: {shown:#}"))?;
         let is_held = |step: &Value| step["state"] == "done" || step["state"] == "already";
         assert!(!steps.is_empty() && steps.iter().all(is_held), "{cell}: {shown:#}");
-        let output = lab.cordon(&["release", id.as_str(), "--reactivate-keys"]).await?;
+        let output = lab.cordon(&["release", &id, "--reactivate-keys"]).await?;
         let said = [output.stdout, output.stderr].concat();
         assert!(output.status.success(), "{cell}: {}", String::from_utf8_lossy(&said));
         assert_eq!(without_replacement(&lab, &before, lab.dump().await?), Vec::<String>::new(), "{cell}");
         lab.forget().await
     }
-}
-
-async fn kill(lab: &Lab, event: &Value, at: Match, when: When) -> Result<()> {
-    let stopped = lab.proxy.stop_at(at, when);
-    let invocation = lab.function.invoke(event);
-    let kill = async {
-        stopped.await.context("it never came there")?;
-        lab.function.kill().await;
-        anyhow::Ok(())
-    };
-    let (died, killed) = futures::join!(invocation, kill);
-    killed?;
-    assert!(died.is_err(), "it answered {died:?}");
-    Ok(())
 }
 
 /// Whether the three messages had left, and the plan is in the journal.
