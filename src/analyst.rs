@@ -4,16 +4,16 @@ use crate::{
     actions::{AnyChange, Release},
     aws::{Aws, AwsError, Identity},
     decision::{Decision, Treatment, decide},
-    domain::{IncidentId, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, Timestamp, Way},
+    domain::{IncidentId, OfferReport, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, Timestamp, Way},
     engine::State,
     guard::{self, Verdict},
     ingest::Ingested,
     journal::{Journal, JournalError},
-    playbooks::{Case, Plan},
+    playbooks::{Case, Offer, Plan},
     policy::{Mode, Policy, Subject},
     survey::{Facts, SurveyError},
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 pub struct Analyst {
     pub aws: Arc<Aws>,
@@ -64,6 +64,7 @@ impl Analyst {
             Ok(plan) => plan,
             Err(outcome) => return Ok(case.report(outcome)),
         };
+        plan.take_in(&BTreeMap::new());
         let hash = plan.hash();
         let (already, owed) = plan.steps.into_iter().partition(|step| step.change.is_already_so());
         plan.steps = owed;
@@ -81,6 +82,7 @@ impl Analyst {
             plan: Some(hash),
             steps: owed.chain(already).collect(),
             residual: residual(&plan),
+            offers: offers(&plan),
             ..case.report(outcome)
         })
     }
@@ -189,6 +191,16 @@ pub fn nothing_new(incident: &IncidentId) -> String {
 pub fn residual(plan: &Plan) -> Vec<ResidualRisk> {
     let refused = plan.refused.iter().map(|refusal| ResidualRisk { way: Way::Open, text: refusal.why.clone() });
     refused.chain(plan.residual.iter().cloned()).collect()
+}
+
+pub fn offers(plan: &Plan) -> Vec<OfferReport> {
+    let one = |offer: &Offer| OfferReport {
+        name: offer.name.to_owned(),
+        why: offer.why.clone(),
+        hash: offer.hash(),
+        steps: offer.steps.iter().map(|step| shown(step.stage, &step.change, "offered")).collect(),
+    };
+    plan.offers.iter().map(one).collect()
 }
 
 pub fn shown(stage: u8, change: &AnyChange, state: &str) -> StepReport {

@@ -1,7 +1,8 @@
 //! The only place that builds clients: one shared HTTP client, one client a service and region, made when first needed.
 //! Must not know findings, plans or policy.
 
-use crate::domain::{AccountId, Arn, IncidentId, Partition, Region, Text};
+use crate::clock::Clock;
+use crate::domain::{AccountId, Arn, IncidentId, Partition, Region, Text, Timestamp};
 use crate::journal::Registry;
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_http_client::{Builder, tls};
@@ -42,6 +43,7 @@ pub struct Aws {
     sqs: OnceLock<aws_sdk_sqs::Client>,
     sts: OnceLock<aws_sdk_sts::Client>,
     identity: OnceCell<Identity>,
+    clock: Clock,
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) quarantine: crate::actions::QuarantineCache,
 }
@@ -120,9 +122,15 @@ impl Aws {
             sqs: OnceLock::new(),
             sts: OnceLock::new(),
             identity: OnceCell::new(),
+            clock: Clock::system(),
             registry,
             quarantine: Default::default(),
         }
+    }
+
+    /// What is written into the account and compared with it goes by the same clock.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock.now_millis())
     }
 
     /// EC2 in the region of the thing, which need not be the function's.

@@ -34,6 +34,9 @@ pub struct Treatment {
     pub mode: Mode,
     /// When the evidence is from.
     pub evidence_from: Option<Timestamp>,
+    /// When the sensor saw it first.
+    #[serde(default)]
+    pub first_seen: Option<Timestamp>,
     /// When it was judged.
     #[serde(default)]
     pub judged: Option<Timestamp>,
@@ -86,6 +89,7 @@ pub fn decide(ingested: Ingested, policy: &Policy, ceiling: Mode, now: Timestamp
                 partition: judged.finding.partition.clone(),
                 mode: judged.assessment.mode,
                 evidence_from: judged.finding.last_seen.or(judged.finding.updated),
+                first_seen: judged.finding.first_seen,
                 judged: Some(now),
                 report: Report { target: Some(target.to_string()), playbook: Some(playbook.id().to_owned()), ..report },
                 target,

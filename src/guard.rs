@@ -3,7 +3,7 @@
 
 use crate::{
     domain::Reason,
-    playbooks::Plan,
+    playbooks::{Plan, PlannedStep},
     policy::{Mode, Policy, Subject},
 };
 
@@ -21,17 +21,19 @@ pub enum Verdict {
 pub fn judge(plan: &Plan, mode: Mode, policy: &Policy, own: &Subject, approved: Option<&str>) -> Vec<Verdict> {
     let is_approved = approved == Some(plan.hash().as_str());
     let most = policy.limits.steps_per_plan as usize;
-    let over = plan.steps.len() > most;
-    let verdict = |subject: &Subject| {
+    let planned = plan.steps.iter().filter(|step| !step.is_asked_for).count();
+    let over = planned > most;
+    let verdict = |step: &PlannedStep| {
+        let subject = &step.subject;
         if let Some(refusal) = refusal(subject, policy, own) {
             return Verdict::Declined(refusal);
         }
         match mode {
-            Mode::Approve | Mode::Contain if is_approved => Verdict::Contain,
+            Mode::Approve | Mode::Contain if is_approved || step.is_asked_for => Verdict::Contain,
             Mode::Observe => Verdict::Observe(Reason::new("mode", "mode is observe")),
             Mode::Approve => Verdict::AwaitApproval(Reason::new("mode", "mode is approve")),
             Mode::Contain if over => {
-                let why = format!("the plan has {} steps, the policy allows {most} unattended", plan.steps.len());
+                let why = format!("the plan has {planned} steps, the policy allows {most} unattended");
                 Verdict::AwaitApproval(Reason::new("steps-per-plan", why))
             }
             Mode::Contain => match plan.approval.first().cloned().or_else(|| approval(subject, policy)) {
@@ -40,7 +42,7 @@ pub fn judge(plan: &Plan, mode: Mode, policy: &Policy, own: &Subject, approved: 
             },
         }
     };
-    plan.steps.iter().map(|step| verdict(&step.subject)).collect()
+    plan.steps.iter().map(verdict).collect()
 }
 
 /// What is never changed.
@@ -111,7 +113,7 @@ mod tests {
             instance: InstanceId::parse("i-0a1b2c3d").unwrap(),
         };
         let change = Change { target, before: TagValue(None), after: TagValue(Some("x".into())) };
-        let step = PlannedStep { stage: CUT, change: change.into(), subject };
+        let step = PlannedStep::new(CUT, change, &subject);
         Plan { steps: vec![step; steps], ..Plan::default() }
     }
 

@@ -49,12 +49,22 @@ impl Rechecks {
 
     /// One look as soon as possible: after an approval.
     pub async fn send_now(&self, incident: &IncidentId) -> Result<(), AwsError> {
+        self.send_after(incident, 0).await
+    }
+
+    /// One look once a lease that lives now has ended.
+    pub async fn send_later(&self, incident: &IncidentId) -> Result<(), AwsError> {
+        let [first, ..] = DELAYS;
+        self.send_after(incident, first).await
+    }
+
+    async fn send_after(&self, incident: &IncidentId, seconds: i32) -> Result<(), AwsError> {
         const OPERATION: &str = "sqs:SendMessage";
         let queue = self
             .queue
             .as_deref()
             .ok_or_else(|| AwsError::incomplete(OPERATION, "this deployment has no recheck queue"))?;
         let call = self.aws.sqs().send_message().queue_url(queue).message_body(incident.as_str());
-        call.send().await.map_err(classify(OPERATION)).map(drop)
+        call.delay_seconds(seconds).send().await.map_err(classify(OPERATION)).map(drop)
     }
 }

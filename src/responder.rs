@@ -11,7 +11,7 @@ use crate::{
     domain::{IncidentId, Outcome, OutcomeKind, Report, Timestamp},
     engine::{EngineError, Illegal},
     ingest,
-    journal::{IncidentRecord, Journal, JournalError},
+    journal::{Approval, IncidentRecord, Journal, JournalError},
     metrics,
     notify::{Notification, Notifier, NotifyError},
     policy::Mode,
@@ -46,8 +46,8 @@ pub enum Retry {
 enum Occasion {
     Delivery,
     Recheck,
-    /// A recheck after an operator approved the plan of that hash.
-    Approved(String),
+    /// A recheck after an operator approved a plan, or more.
+    Approved(Approval),
 }
 
 impl Responder {
@@ -85,7 +85,7 @@ impl Responder {
             return Ok(self.concluded(ended("no-incident", format!("there is no incident `{id}`"))));
         };
         let nothing = || ended("nothing-to-recheck", format!("nothing was changed for incident {id}"));
-        let IncidentRecord { treatment, approved, .. } = record;
+        let IncidentRecord { treatment, approval, .. } = record;
         let Some(mut case) = treatment else { return Ok(self.concluded(nothing())) };
         let known = self.journal().read(&case.target.key()).await?;
         let is_held = known.is_some_and(|known| known.released.is_none() && !known.is_over());
@@ -94,10 +94,10 @@ impl Responder {
         if !is_held && self.analyst.policy.is_stale(case.judged, self.now()) {
             case.mode = case.mode.min(Mode::Approve);
         }
-        let occasion = match approved {
-            Some(plan) => Occasion::Approved(plan),
-            None if is_held || case.mode == Mode::Contain => Occasion::Recheck,
-            None => return Ok(self.concluded(nothing())),
+        let occasion = match approval.is_empty() {
+            false => Occasion::Approved(approval),
+            true if is_held || case.mode == Mode::Contain => Occasion::Recheck,
+            true => return Ok(self.concluded(nothing())),
         };
         let report = self.treat(&case, &occasion, deadline).await?;
         Ok(self.concluded(report))

@@ -44,7 +44,12 @@ impl Action for AccessKeyStatus {
     };
     const RELEASE: Release = Release::KeepsUnlessAsked("a key that leaked once is known; reactivate it by name");
     const UNDO_ORDER: u8 = 2;
+    const SET_BY: &'static [&'static str] = &["CreateAccessKey", "UpdateAccessKey"];
     type State = KeyStatus;
+
+    fn resource(&self) -> &str {
+        self.key.as_str()
+    }
 
     /// The key's id stays out of messages, so a person takes it from IAM.
     fn command(&self, _to: &KeyStatus) -> Option<String> {

@@ -56,7 +56,12 @@ impl Action for ConnectionTracking {
     };
     const RELEASE: Release = Release::Restores;
     const UNDO_ORDER: u8 = 0;
+    const SET_BY: &'static [&'static str] = &["ModifyNetworkInterfaceAttribute"];
     type State = Timeouts;
+
+    fn resource(&self) -> &str {
+        self.interface.as_str()
+    }
 
     fn command(&self, to: &Timeouts) -> Option<String> {
         let (region, interface) = (&self.region, &self.interface);

@@ -63,7 +63,12 @@ impl Action for InstanceAttribute {
     };
     const RELEASE: Release = Release::Restores;
     const UNDO_ORDER: u8 = 6;
+    const SET_BY: &'static [&'static str] = &["ModifyInstanceAttribute"];
     type State = AttributeState;
+
+    fn resource(&self) -> &str {
+        self.instance.as_str()
+    }
 
     fn command(&self, to: &AttributeState) -> Option<String> {
         let option = match (self.attribute, to) {

@@ -40,7 +40,12 @@ impl Action for InstanceTag {
     };
     const RELEASE: Release = Release::Restores;
     const UNDO_ORDER: u8 = 9;
+    const SET_BY: &'static [&'static str] = &["CreateTags", "DeleteTags"];
     type State = TagValue;
+
+    fn resource(&self) -> &str {
+        self.instance.as_str()
+    }
 
     fn command(&self, to: &TagValue) -> Option<String> {
         let (region, instance, key) = (&self.region, &self.instance, Self::KEY);

@@ -53,7 +53,12 @@ impl Action for InterfaceGroups {
     };
     const RELEASE: Release = Release::Restores;
     const UNDO_ORDER: u8 = 0;
+    const SET_BY: &'static [&'static str] = &["ModifyNetworkInterfaceAttribute"];
     type State = Groups;
+
+    fn resource(&self) -> &str {
+        self.interface.as_str()
+    }
 
     fn command(&self, to: &Groups) -> Option<String> {
         let id = |group: &Group| match group {

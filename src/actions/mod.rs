@@ -6,13 +6,18 @@
 mod access_key_status;
 mod connection_tracking;
 mod instance_attribute;
+mod instance_power;
+mod instance_profile;
 mod instance_tag;
 mod interface_groups;
 mod policy_document;
 mod quarantine;
+mod role;
+mod role_cutoff;
 mod scaling_standby;
 mod session_deny;
 mod snapshots;
+mod ssm_session;
 mod target_registration;
 mod user;
 mod user_attachment;
@@ -23,13 +28,17 @@ mod volume_retention;
 pub use access_key_status::{AccessKeyStatus, KeyStatus, access_keys};
 pub use connection_tracking::{ConnectionTracking, Timeouts};
 pub use instance_attribute::{Attribute, AttributeState, InstanceAttribute};
+pub use instance_power::{InstancePower, Power};
+pub use instance_profile::{Association, InstanceProfile};
 pub use instance_tag::{InstanceTag, TagValue};
 pub use interface_groups::{Group, Groups, InterfaceGroups};
 pub use policy_document::{PolicyState, inline_size};
 pub use quarantine::{PERMISSIONS as QUARANTINE_PERMISSIONS, QuarantineCache, QuarantineGroup};
+pub use role_cutoff::{Cutoff, RoleCutoff};
 pub use scaling_standby::{Lifecycle, ScalingStandby, membership};
 pub use session_deny::SessionDeny;
 pub use snapshots::{Snapshots, Taken};
+pub use ssm_session::{SessionState, SsmSession, open_sessions};
 pub use target_registration::{Registration, TargetRegistration};
 pub use user::user_by_id;
 pub use user_attachment::{Attachment, UserAttachment, attached_policies};
@@ -55,11 +64,21 @@ pub trait Action: Data + Display {
     const SHARED: bool = false;
     /// How often it is applied in one run, where reads show that it is not so yet.
     const MOST_TRIES: u8 = 3;
+    /// CloudTrail's names of the calls by which others set it.
+    const SET_BY: &'static [&'static str];
     type State: Data + Display + PartialEq;
 
     /// The thing itself, whatever it is called now: a renamed user is the same. Journal and approvals know it by this.
     fn identity(&self) -> String {
         self.to_string()
+    }
+
+    /// The id or name by which such a call names the thing.
+    fn resource(&self) -> &str;
+
+    /// Whether what was seen there is ours, and to be set once more.
+    fn is_due(_before: &Self::State) -> bool {
+        false
     }
 
     /// What is there now. NotFound means that the target, by its unique id, is gone.
@@ -230,6 +249,29 @@ macro_rules! actions { ($($Action:ident => $file:literal),* $(,)?) => {
             match self { $(Self::$Action(_) => <$Action as Action>::MOST_TRIES),* }
         }
 
+        /// Whether this change, known to the journal, is in place by what a fresh one of the same thing has seen.
+        pub fn is_met_by(&self, fresh: &Self) -> bool {
+            match (self, fresh) {
+                $((Self::$Action(known), Self::$Action(fresh)) => known.after == fresh.before,)*
+                _ => false,
+            }
+        }
+
+        /// Whether what a fresh change has seen there is ours, and to be set once more.
+        pub fn is_due(&self) -> bool {
+            match self { $(Self::$Action(change) => <$Action as Action>::is_due(&change.before)),* }
+        }
+
+        /// Whether a call of that name, by CloudTrail, sets such things.
+        pub fn is_set_by(&self, call: &str) -> bool {
+            match self { $(Self::$Action(_) => <$Action as Action>::SET_BY.contains(&call)),* }
+        }
+
+        /// The id or name by which such a call names the thing.
+        pub fn resource(&self) -> &str {
+            match self { $(Self::$Action(change) => change.target.resource()),* }
+        }
+
         pub fn is_shared(&self) -> bool {
             match self { $(Self::$Action(_) => <$Action as Action>::SHARED),* }
         }
@@ -299,6 +341,10 @@ actions! {
     UserInlineDeny => "user_inline_deny.rs",
     AccessKeyStatus => "access_key_status.rs",
     UserCredential => "user_credential.rs",
+    InstancePower => "instance_power.rs",
+    InstanceProfile => "instance_profile.rs",
+    SsmSession => "ssm_session.rs",
+    RoleCutoff => "role_cutoff.rs",
 }
 
 #[cfg(test)]

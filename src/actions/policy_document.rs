@@ -17,10 +17,8 @@ pub enum PolicyState {
 }
 
 impl PolicyState {
-    /// IAM answers documents percent-encoded (IAM API reference, GetRolePolicy).
-    pub fn folded(wire: Option<&str>, deny: &Value) -> Self {
-        let Some(encoded) = wire else { return Self::Absent };
-        let document = percent_decode_str(encoded).decode_utf8_lossy().into_owned();
+    pub fn folded(found: Option<String>, deny: &Value) -> Self {
+        let Some(document) = found else { return Self::Absent };
         match serde_json::from_str::<Value>(&document) {
             Ok(found) if found == *deny => Self::Deny,
             _ => Self::Other(document),
@@ -47,6 +45,11 @@ impl fmt::Display for PolicyState {
     }
 }
 
+/// IAM answers documents percent-encoded (IAM API reference, GetRolePolicy).
+pub fn decoded(wire: &str) -> String {
+    percent_decode_str(wire).decode_utf8_lossy().into_owned()
+}
+
 /// Unconditional: a condition on `aws:TokenIssueTime` would not match long-term keys, which lack it.
 pub fn deny_all() -> Value {
     json!({"Version": "2012-10-17", "Statement": [{"Sid": "CordonDenyAll", "Effect": "Deny", "Action": "*", "Resource": "*"}]})
@@ -61,7 +64,7 @@ pub fn deny_session(user_id: &str) -> Value {
 
 /// Characters that count towards IAM's limit for inline policies, which ignores white space (IAM user guide, quotas).
 pub fn inline_size(document: &str) -> usize {
-    percent_decode_str(document).decode_utf8_lossy().chars().filter(|c| !c.is_whitespace()).count()
+    decoded(document).chars().filter(|c| !c.is_whitespace()).count()
 }
 
 #[cfg(test)]
@@ -71,14 +74,14 @@ mod tests {
     #[test]
     fn a_document_is_ours_only_if_it_says_the_same() {
         let deny = deny_session("AROACKCEVSQ6C2EXAMPLE:i-0a1b2c3d");
-        let encoded =
-            percent_encoding::utf8_percent_encode(&deny.to_string(), percent_encoding::NON_ALPHANUMERIC).to_string();
+        let ours = deny.to_string();
+        let wire = percent_encoding::utf8_percent_encode(&ours, percent_encoding::NON_ALPHANUMERIC);
         assert_eq!(PolicyState::folded(None, &deny), PolicyState::Absent);
-        assert_eq!(PolicyState::folded(Some(&encoded), &deny), PolicyState::Deny);
-        assert_eq!(PolicyState::folded(Some(&deny.to_string().replace(",", ", ")), &deny), PolicyState::Deny);
+        assert_eq!(PolicyState::folded(Some(decoded(&wire.to_string())), &deny), PolicyState::Deny);
+        assert_eq!(PolicyState::folded(Some(deny.to_string().replace(',', ", ")), &deny), PolicyState::Deny);
         let other = deny_session("AROACKCEVSQ6C2EXAMPLE:i-0a1b2c3e").to_string();
-        assert_eq!(PolicyState::folded(Some(&other), &deny), PolicyState::Other(other));
-        assert_eq!(PolicyState::folded(Some("no json"), &deny), PolicyState::Other("no json".into()));
+        assert_eq!(PolicyState::folded(Some(other.clone()), &deny), PolicyState::Other(other));
+        assert_eq!(PolicyState::folded(Some("no json".into()), &deny), PolicyState::Other("no json".into()));
     }
 
     #[test]

@@ -45,7 +45,12 @@ impl Action for ScalingStandby {
     };
     const RELEASE: Release = Release::Restores;
     const UNDO_ORDER: u8 = 4;
+    const SET_BY: &'static [&'static str] = &["EnterStandby", "ExitStandby"];
     type State = Lifecycle;
+
+    fn resource(&self) -> &str {
+        self.instance.as_str()
+    }
 
     fn command(&self, to: &Lifecycle) -> Option<String> {
         let (region, group, instance) = (&self.region, &self.group, &self.instance);

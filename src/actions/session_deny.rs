@@ -8,10 +8,14 @@
 //! # Limits
 //! Where the caller chooses the session name, the role can be assumed again under another name. IAM takes seconds to spread a policy.
 
-use super::{Action, Permissions, PolicyState, Release, policy_document::deny_session};
+use super::{
+    Action, Permissions, PolicyState, Release,
+    policy_document::deny_session,
+    role::{role_policy, same_role, set_role_policy},
+};
 use crate::{
-    aws::{Aws, AwsError, classify},
-    domain::{AccountId, RoleId, RoleName, SessionName, Text},
+    aws::{Aws, AwsError},
+    domain::{AccountId, RoleId, RoleName, SessionName},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -54,7 +58,12 @@ impl Action for SessionDeny {
     const UNDO_ORDER: u8 = 1;
     /// An instance's containment denies the session that may be contained for itself.
     const SHARED: bool = true;
+    const SET_BY: &'static [&'static str] = &["DeleteRolePolicy", "PutRolePolicy"];
     type State = PolicyState;
+
+    fn resource(&self) -> &str {
+        self.role.as_str()
+    }
 
     fn command(&self, to: &PolicyState) -> Option<String> {
         let delete =
@@ -63,50 +72,21 @@ impl Action for SessionDeny {
     }
 
     async fn read(&self, aws: &Aws) -> Result<PolicyState, AwsError> {
-        let (role, policy) =
-            futures::join!(aws.iam().get_role().role_name(self.role.as_str()).send(), self.read_policy(aws));
-        let role = role.map_err(classify("iam:GetRole"))?;
-        let same = role.role().is_some_and(|role| role.role_id() == self.role_id.as_str());
-        if !same {
-            return Err(AwsError::NotFound {
-                operation: "iam:GetRole",
-                message: Text::new("another role has this name now"),
-            });
-        }
+        let (same, policy) = futures::join!(same_role(aws, &self.role, &self.role_id), self.read_policy(aws));
+        same?;
         policy
     }
 
     async fn apply(&self, aws: &Aws, to: &PolicyState) -> Result<(), AwsError> {
-        let (iam, role, name) = (aws.iam(), self.role.as_str(), self.policy_name());
-        match to.document(&self.document()) {
-            Some(document) => {
-                let call = iam.put_role_policy().role_name(role).policy_name(name).policy_document(document);
-                call.send().await.map(drop).map_err(classify("iam:PutRolePolicy"))
-            }
-            None => match iam
-                .delete_role_policy()
-                .role_name(role)
-                .policy_name(name)
-                .send()
-                .await
-                .map_err(classify("iam:DeleteRolePolicy"))
-            {
-                Ok(_) | Err(AwsError::NotFound { .. }) => Ok(()),
-                Err(error) => Err(error),
-            },
-        }
+        set_role_policy(aws, &self.role, &self.policy_name(), to.document(&self.document())).await
     }
 }
 
 impl SessionDeny {
     /// What stands under the policy's name, whoever's role it is; the caller has compared the role's id.
     pub async fn read_policy(&self, aws: &Aws) -> Result<PolicyState, AwsError> {
-        let call = aws.iam().get_role_policy().role_name(self.role.as_str()).policy_name(self.policy_name());
-        match call.send().await.map_err(classify("iam:GetRolePolicy")) {
-            Ok(answer) => Ok(PolicyState::folded(Some(answer.policy_document()), &self.document())),
-            Err(AwsError::NotFound { .. }) => Ok(PolicyState::Absent),
-            Err(error) => Err(error),
-        }
+        let found = role_policy(aws, &self.role, &self.policy_name()).await?;
+        Ok(PolicyState::folded(found, &self.document()))
     }
 }
 

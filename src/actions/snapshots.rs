@@ -50,7 +50,12 @@ impl Action for Snapshots {
     const UNDO_ORDER: u8 = 9;
     /// A read that lags behind would let each try make one more set.
     const MOST_TRIES: u8 = 2;
+    const SET_BY: &'static [&'static str] = &["CreateSnapshot", "CreateSnapshots"];
     type State = Taken;
+
+    fn resource(&self) -> &str {
+        self.instance.as_str()
+    }
 
     fn command(&self, _to: &Taken) -> Option<String> {
         None

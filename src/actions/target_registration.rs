@@ -52,7 +52,12 @@ impl Action for TargetRegistration {
     };
     const RELEASE: Release = Release::Restores;
     const UNDO_ORDER: u8 = 3;
+    const SET_BY: &'static [&'static str] = &["DeregisterTargets", "RegisterTargets"];
     type State = Registration;
+
+    fn resource(&self) -> &str {
+        self.id.as_str()
+    }
 
     fn command(&self, to: &Registration) -> Option<String> {
         let verb = match to {

@@ -42,7 +42,12 @@ impl Action for UserAttachment {
     };
     const RELEASE: Release = Release::Restores;
     const UNDO_ORDER: u8 = 1;
+    const SET_BY: &'static [&'static str] = &["AttachUserPolicy", "DetachUserPolicy"];
     type State = Attachment;
+
+    fn resource(&self) -> &str {
+        self.user.as_str()
+    }
 
     fn command(&self, to: &Attachment) -> Option<String> {
         let verb = match to {

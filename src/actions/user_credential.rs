@@ -55,7 +55,19 @@ impl Action for UserCredential {
     };
     const RELEASE: Release = Release::KeepsUnlessAsked("a credential that leaked once is known; reactivate it by name");
     const UNDO_ORDER: u8 = 2;
+    const SET_BY: &'static [&'static str] = &[
+        "CreateServiceSpecificCredential",
+        "UpdateSSHPublicKey",
+        "UpdateServiceSpecificCredential",
+        "UpdateSigningCertificate",
+        "UploadSSHPublicKey",
+        "UploadSigningCertificate",
+    ];
     type State = KeyStatus;
+
+    fn resource(&self) -> &str {
+        self.id.as_str()
+    }
 
     /// Credentials stay out of messages, so a person takes the id from IAM.
     fn command(&self, _to: &KeyStatus) -> Option<String> {

@@ -9,7 +9,7 @@
 
 use super::{
     Action, Permissions, PolicyState, Release,
-    policy_document::{deny_all, inline_size},
+    policy_document::{decoded, deny_all, inline_size},
     user::{same_user, under_his_name},
 };
 use crate::{
@@ -37,7 +37,7 @@ impl UserInlineDeny {
     pub async fn read_policy(&self, aws: &Aws) -> Result<PolicyState, AwsError> {
         let call = aws.iam().get_user_policy().user_name(self.user.as_str()).policy_name(Self::POLICY);
         match call.send().await.map_err(classify("iam:GetUserPolicy")) {
-            Ok(answer) => Ok(PolicyState::folded(Some(answer.policy_document()), &deny_all())),
+            Ok(answer) => Ok(PolicyState::folded(Some(decoded(answer.policy_document())), &deny_all())),
             Err(AwsError::NotFound { .. }) => Ok(PolicyState::Absent),
             Err(error) => Err(error),
         }
@@ -53,7 +53,12 @@ impl Action for UserInlineDeny {
     };
     const RELEASE: Release = Release::Restores;
     const UNDO_ORDER: u8 = 1;
+    const SET_BY: &'static [&'static str] = &["DeleteUserPolicy", "PutUserPolicy"];
     type State = PolicyState;
+
+    fn resource(&self) -> &str {
+        self.user.as_str()
+    }
 
     fn command(&self, to: &PolicyState) -> Option<String> {
         let delete = || format!("aws iam delete-user-policy --user-name {} --policy-name {}", self.user, Self::POLICY);

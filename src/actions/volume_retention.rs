@@ -43,7 +43,12 @@ impl Action for VolumeRetention {
     };
     const RELEASE: Release = Release::Restores;
     const UNDO_ORDER: u8 = 6;
+    const SET_BY: &'static [&'static str] = &["ModifyInstanceAttribute"];
     type State = OnTermination;
+
+    fn resource(&self) -> &str {
+        self.instance.as_str()
+    }
 
     fn command(&self, to: &OnTermination) -> Option<String> {
         let (region, instance, device) = (&self.region, &self.instance, &self.device);

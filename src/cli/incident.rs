@@ -5,7 +5,7 @@ use crate::{
     analyst::shown,
     aws::classify,
     domain::{IncidentId, OutcomeKind, Region, StepReport, VpcId},
-    engine::{Asked, release},
+    engine::{Asked, Wishes, release},
     journal::{Containment, IncidentRecord},
 };
 use anyhow::{Context, bail};
@@ -42,11 +42,13 @@ pub struct Show {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Puts back each thing that the incident changed, only where nobody changed it since. What another incident holds too stays.
+Puts back each thing that the incident changed, only where nobody changed it since, and says who did. What another incident holds too
+stays, and so does what the attacker himself had set before, between the first evidence and the containment: look at it first.
 
 Examples:
   cordon release amber-otter-k7m2q --stack cordon
   cordon release amber-otter-k7m2q --stack cordon --reactivate-keys
+  cordon release amber-otter-k7m2q --stack cordon --force
 
 Exit codes: 0 released, 1 not released, 2 wrong usage, 3 only partly released.")]
 pub struct Release {
@@ -55,6 +57,9 @@ pub struct Release {
     /// Make the user's keys Active again; they stay Inactive otherwise
     #[arg(long)]
     reactivate_keys: bool,
+    /// Put back also what the attacker himself had set before, by CloudTrail, or where that could not be looked up
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     place: Place,
     /// As JSON
@@ -64,14 +69,18 @@ pub struct Release {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Writes down the hash of the plan that people were shown. The responder acts if the plan, made afresh, has that hash, and asks
-again otherwise.
+Writes down the hash of the plan that people were shown, and of what was offered beyond it and is asked for by name. The responder
+acts if the plan, made afresh, has that hash, and asks again otherwise. A release ends all approvals.
 
-Example:
-  cordon approve amber-otter-k7m2q --stack cordon")]
+Examples:
+  cordon approve amber-otter-k7m2q --stack cordon
+  cordon approve amber-otter-k7m2q --stack cordon --with stop-instance,terminate-sessions")]
 pub struct Approve {
     /// The incident's id; may be shortened as long as it names only one
     incident: String,
+    /// What to do beyond the plan, of what the incident offers; of a contained incident, only that
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    with: Vec<String>,
     #[command(flatten)]
     place: Place,
 }
@@ -143,13 +152,15 @@ fn page(record: &IncidentRecord, containment: Option<&Containment>) -> String {
         lines.extend(report.remote.iter().map(|remote| format!("other side {remote}")));
         lines.extend(report.decision.iter().map(|reason| format!("because    {reason}")));
         lines.extend(report.plan.as_ref().map(|plan| format!("plan       {plan}")));
-        lines.extend(record.approved.as_ref().map(|plan| format!("approved   {plan}")));
+        lines.extend(record.approval.plan.as_ref().map(|plan| format!("approved   {plan}")));
+        lines.extend(record.approval.offers.iter().map(|(name, hash)| format!("approved   {name} {hash}")));
         let kept = containment.map(containment_steps);
         for step in kept.as_deref().filter(|steps| !steps.is_empty()).unwrap_or(&report.steps) {
             lines.push(format!("step       [{}] {step}", step.state));
             lines.push(format!("           undo: {}", step.undo));
         }
         lines.extend(report.residual.iter().map(|risk| format!("open       {}", risk.text)));
+        lines.extend(report.offers.iter().map(|offer| format!("offered    {}: {}", offer.name, offer.why)));
     }
     if let Some(containment) = containment {
         let holders: Vec<&str> = containment.holders.iter().map(IncidentId::as_str).collect();
@@ -170,8 +181,9 @@ impl Release {
         let deployment = self.place.open().await?;
         let record = deployment.incident(&self.incident).await?;
         let asked = if self.reactivate_keys { Asked::Yes } else { Asked::No };
+        let wishes = Wishes { asked, force: self.force };
         let Deployment { aws, journal, clock, .. } = &deployment;
-        let released = release(aws, &**journal, clock, &record.id, asked).await?;
+        let released = release(aws, &**journal, clock, &record.id, wishes).await?;
         let report = released.conclude(&**journal, record).await?;
         if self.json {
             println!("{}", serde_json::to_string(&report)?);
@@ -194,16 +206,30 @@ impl Approve {
         let deployment = self.place.open().await?;
         let record = deployment.incident(&self.incident).await?;
         let report = record.report.as_ref().context("people were shown no plan yet")?;
-        if report.outcome.kind != OutcomeKind::AwaitingApproval {
+        let mut approval = record.approval.clone();
+        let mut lines = Vec::new();
+        if report.outcome.kind == OutcomeKind::AwaitingApproval {
+            let plan = report.plan.as_deref().context("the incident has no plan")?;
+            approval.plan = Some(plan.to_owned());
+            lines.push(format!("approved plan {plan} of {}", record.id));
+            let owed = report.steps.iter().filter(|step| step.before != step.after);
+            lines.extend(owed.map(|step| format!("  {step}")));
+        } else if self.with.is_empty() {
             bail!("incident {} does not wait for approval; it is {}", record.id, report.outcome.kind);
         }
-        let plan = report.plan.as_deref().context("the incident has no plan")?;
-        deployment.journal.approve(&record.id, plan).await?;
-        deployment.rechecks.send_now(&record.id).await?;
-        println!("approved plan {plan} of {}; the responder looks at it now", record.id);
-        for step in report.steps.iter().filter(|step| step.before != step.after) {
-            println!("  {step}");
+        for name in &self.with {
+            let Some(offer) = report.offers.iter().find(|offer| offer.name == *name) else {
+                let offered: Vec<&str> = report.offers.iter().map(|offer| offer.name.as_str()).collect();
+                let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") };
+                bail!("incident {} does not offer `{name}`; it offers {offered}", record.id);
+            };
+            approval.offers.insert(offer.name.clone(), offer.hash.clone());
+            lines.push(format!("approved {name}: {}", offer.why));
+            lines.extend(offer.steps.iter().map(|step| format!("  {step}")));
         }
+        deployment.journal.approve(&record.id, &approval).await?;
+        deployment.rechecks.send_now(&record.id).await?;
+        println!("{}\nthe responder looks at it now", lines.join("\n"));
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -88,6 +88,8 @@ ids! {
     UserId, "IAM user id", |s| is_unique_id(s, "AIDA");
     /// The unique id of an IAM role: `AROA…`.
     RoleId, "IAM role id", |s| is_unique_id(s, "AROA");
+    /// The unique id of an instance profile: `AIPA…`.
+    ProfileId, "instance profile id", |s| is_unique_id(s, "AIPA");
     /// 1 to 64 characters `[\w+=,.@-]` (IAM API reference, CreateUser).
     UserName, "IAM user name", |s| is_iam_name(s, 1, 64);
     /// 1 to 64 characters `[\w+=,.@-]` (IAM API reference, CreateRole).

@@ -14,11 +14,11 @@ pub use finding::{
 };
 pub use ids::{
     AccessKeyId, AccountId, Arn, CredentialId, DeviceName, FindingId, FindingType, GroupId, IdError, InstanceId,
-    InterfaceId, Partition, ProfileName, Region, RoleId, RoleName, ScalingGroupName, SessionName, SsmSessionId,
-    SubnetId, TargetId, UserId, UserName, VolumeId, VpcId,
+    InterfaceId, Partition, ProfileId, ProfileName, Region, RoleId, RoleName, ScalingGroupName, SessionName,
+    SsmSessionId, SubnetId, TargetId, UserId, UserName, VolumeId, VpcId,
 };
 pub use incident::{IncidentId, Target};
-pub use outcome::{Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, Way};
+pub use outcome::{OfferReport, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, Way};
 pub use severity::{Score, Severity};
 pub use text::Text;
 pub use timestamp::Timestamp;

@@ -105,10 +105,24 @@ pub struct Report {
     pub plan: Option<String>,
     pub steps: Vec<StepReport>,
     pub residual: Vec<ResidualRisk>,
+    /// What more can be done, if an operator asks for it by name.
+    #[serde(default)]
+    pub offers: Vec<OfferReport>,
     /// The operator's command that puts it all back; `None` where there is nothing durable to release from.
     #[serde(default)]
     pub release: Option<String>,
     pub gaps: Vec<String>,
+}
+
+/// What `cordon approve --with NAME` has done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferReport {
+    pub name: String,
+    /// What it is good for, and what it costs.
+    pub why: String,
+    /// An approval binds to it.
+    pub hash: String,
+    pub steps: Vec<StepReport>,
 }
 
 /// One step, as planned and as it was seen last.
@@ -154,6 +168,7 @@ impl Report {
             plan: None,
             steps: Vec::new(),
             residual: Vec::new(),
+            offers: Vec::new(),
             release: None,
             gaps: Vec::new(),
         }

@@ -38,6 +38,15 @@ impl Timestamp {
         u64::try_from(now.0.checked_sub(self.0)?).ok().map(Duration::from_millis)
     }
 
+    /// The whole second that comes next.
+    pub fn next_second(self) -> Self {
+        Self(self.0.div_euclid(1_000).saturating_add(1).saturating_mul(1_000))
+    }
+
+    pub fn minus(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+    }
+
     pub fn plus(self, by: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
     }

@@ -35,6 +35,7 @@ pub struct Course {
     /// Somebody holds it now who is not in the journal yet.
     has_new_holder: bool,
     timeline: Vec<Entry>,
+    begun: Option<Timestamp>,
     released: Option<Timestamp>,
     /// There is something that the journal does not hold yet.
     unwritten: bool,
@@ -44,9 +45,20 @@ pub struct Course {
 impl Course {
     /// What the journal holds, to look at or to release.
     pub fn resume(known: Containment) -> Self {
-        let Containment { target, opened_by, holders, past, steps, timeline, released } = known;
+        let Containment { target, opened_by, holders, past, steps, timeline, begun, released } = known;
         let work = steps.into_iter().map(loaded).collect();
-        Self { target, opened_by, holders, past, has_new_holder: false, timeline, released, unwritten: false, work }
+        Self {
+            target,
+            opened_by,
+            holders,
+            past,
+            has_new_holder: false,
+            timeline,
+            begun,
+            released,
+            unwritten: false,
+            work,
+        }
     }
 
     /// Goes on with what the journal holds, or opens a containment. A late look for an incident that let go does not hold again.
@@ -62,6 +74,7 @@ impl Course {
                 past: BTreeSet::new(),
                 has_new_holder: false,
                 timeline: Vec::new(),
+                begun: None,
                 released: None,
                 unwritten: false,
                 work: Vec::new(),
@@ -79,6 +92,7 @@ impl Course {
         let mut course = Self::resume(known);
         course.opened_by = incident.clone();
         course.past.clear();
+        course.begun = None;
         course.released = None;
         course.unwritten = true;
         let is_asked_for = |change: &AnyChange| matches!(change.release(), Release::KeepsUnlessAsked(_));
@@ -99,6 +113,15 @@ impl Course {
         for incident in joined(inbox) {
             self.has_new_holder |= self.holders.insert(incident);
         }
+    }
+
+    pub fn begun(&self) -> Option<Timestamp> {
+        self.begun
+    }
+
+    /// The first plan is about to be journalled.
+    pub fn begin(&mut self, now: Timestamp) {
+        self.begun.get_or_insert(now);
     }
 
     pub fn has_new_holder(&self) -> bool {
@@ -160,13 +183,14 @@ impl Course {
         for (stage, change) in fresh {
             let now = change.shown().before;
             let Some((known, task)) = self.known(change) else { continue };
-            let shown = known.shown();
-            let in_place = shown.after == now;
+            let in_place = known.is_met_by(change);
             // A release gave it another place.
             task.stage = stage;
             match task.state {
                 State::Done | State::Already if !in_place => {
-                    undone.push(format!("{}: was {now}", shown.key()));
+                    if !change.is_due() {
+                        undone.push(format!("{}: was {now}", known.shown().key()));
+                    }
                     task.state = State::Drifted { shown: now };
                     task.take(&TaskEvent::Contain)?;
                 }
@@ -300,15 +324,28 @@ impl Course {
     }
 
     /// Sets every step on its way back, by what was just seen of it. What could not be read stays as it is; what `others`
-    /// hold too is left to them.
-    pub fn release(&mut self, sights: Vec<Sight>, others: Vec<Option<String>>, asked: Asked) -> Result<(), Illegal> {
+    /// hold too is left to them, and what is `withheld` stays in place, with the reason.
+    pub fn release(
+        &mut self,
+        sights: Vec<Sight>,
+        others: Vec<Option<String>>,
+        withheld: impl Fn(&AnyChange) -> Option<String>,
+        asked: Asked,
+    ) -> Result<(), Illegal> {
         for (((change, task), sight), held) in self.work.iter_mut().zip(sights).zip(others) {
             task.stage = change.undo_order();
             match sight {
                 Sight::Seen(_) if held.is_some() => {
                     task.take(&TaskEvent::LeftToOthers { why: held.unwrap_or_default() })?;
                 }
-                Sight::Seen(seen) => task.take(&TaskEvent::Release { seen, asked })?,
+                Sight::Seen(seen) => {
+                    let mut next = task.clone();
+                    next.take(&TaskEvent::Release { seen, asked })?;
+                    match next.state == State::Undoing {
+                        true if let Some(why) = withheld(change) => task.take(&TaskEvent::Withheld { why })?,
+                        _ => *task = next,
+                    }
+                }
                 Sight::Gone => task.take(&TaskEvent::Gone)?,
                 Sight::Unreadable { .. } => {}
             }
@@ -344,6 +381,12 @@ impl Course {
         self.work.iter().map(|(change, task)| (change, task))
     }
 
+    /// Whether the journal has a step for the thing, however far it is.
+    pub fn knows(&self, change: &AnyChange) -> bool {
+        let key = change.shown().key();
+        self.work.iter().any(|(known, _)| known.shown().key() == key)
+    }
+
     fn known(&mut self, change: &AnyChange) -> Option<&mut (AnyChange, Task)> {
         let key = change.shown().key();
         self.work.iter_mut().find(|(known, _)| known.shown().key() == key)
@@ -366,6 +409,7 @@ impl Course {
             past: self.past.clone(),
             steps: self.work.iter().map(step).collect(),
             timeline: self.timeline.clone(),
+            begun: self.begun,
             released: self.released,
         }
     }

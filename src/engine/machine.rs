@@ -87,6 +87,8 @@ pub enum TaskEvent {
     ByHand,
     /// Another target holds the same thing: it is left to whoever lets go last.
     LeftToOthers { why: String },
+    /// A release leaves it in place, for a reason that a person must look at.
+    Withheld { why: String },
     /// An operator releases. What is there now was read just before. `asked` names what stays otherwise.
     Release { seen: Seen, asked: Asked },
 }
@@ -104,6 +106,9 @@ pub struct Illegal {
     pub state: State,
     pub event: TaskEvent,
 }
+
+/// How the reason begins where a stranger's value was left alone.
+pub const CHANGED: &str = "changed since";
 
 /// One total match; what is illegal is an error, never a silent "no change".
 pub fn transition(state: &State, event: &TaskEvent, release: Release) -> Result<State, Illegal> {
@@ -203,9 +208,20 @@ pub fn transition(state: &State, event: &TaskEvent, release: Release) -> Result<
             E::ByHand,
         ) => return illegal(),
 
-        (S::Already | S::Undone | S::ReleasedByHand { .. } | S::Gone, E::Release { .. } | E::LeftToOthers { .. }) => {
-            state.clone()
-        }
+        (
+            S::Already | S::Undone | S::ReleasedByHand { .. } | S::Gone,
+            E::Release { .. } | E::LeftToOthers { .. } | E::Withheld { .. },
+        ) => state.clone(),
+        (
+            S::Intended
+            | S::Done
+            | S::Failed { .. }
+            | S::Drifted { .. }
+            | S::Undoing
+            | S::UndoFailed { .. }
+            | S::Kept { .. },
+            E::Withheld { why },
+        ) => S::UndoFailed { why: why.clone() },
         (
             S::Intended
             | S::Done
@@ -237,7 +253,7 @@ pub fn transition(state: &State, event: &TaskEvent, release: Release) -> Result<
                     } else if seen.after {
                         S::Undoing
                     } else {
-                        S::UndoFailed { why: format!("changed since: now {}, left alone", seen.shown) }
+                        S::UndoFailed { why: format!("{CHANGED}: now {}, left alone", seen.shown) }
                     }
                 }
             }
@@ -276,6 +292,7 @@ mod tests {
         let mut events =
             vec![TaskEvent::Gone, TaskEvent::Refused { why: "no".into() }, TaskEvent::Contain, TaskEvent::ByHand];
         events.push(TaskEvent::LeftToOthers { why: "held".into() });
+        events.push(TaskEvent::Withheld { why: "his".into() });
         for (before, after) in SIGHTS {
             events.push(TaskEvent::Seen(seen(before, after)));
             for asked in [Asked::No, Asked::Yes] {
@@ -329,6 +346,16 @@ mod tests {
                         (TaskEvent::LeftToOthers { .. }, result) => {
                             assert!(result.as_ref().is_ok_and(State::is_over), "{cell}")
                         }
+                        // What is withheld is neither put back nor forgotten.
+                        (TaskEvent::Withheld { .. }, result) => assert!(
+                            result.as_ref().is_ok_and(|to| to.is_over()
+                                == matches!(
+                                    to,
+                                    State::Already | State::Undone | State::ReleasedByHand { .. } | State::Gone
+                                )
+                                && *to != State::Undoing),
+                            "{cell}"
+                        ),
                         (TaskEvent::ByHand, Ok(to)) => assert!(
                             matches!((&state, to), (State::Drifted { .. }, State::ReleasedByHand { .. })),
                             "{cell}"
@@ -338,6 +365,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(cells, 11 * 17 * 3);
+        assert_eq!(cells, 11 * 18 * 3);
     }
 }

@@ -1,6 +1,7 @@
 //! Carrying out plans: what a step's state becomes and what comes next (pure), and the loop that does it.
 
 mod course;
+mod history;
 mod machine;
 mod release;
 mod run;
@@ -9,6 +10,6 @@ mod task;
 
 pub use course::{Course, HeldBack, Looks};
 pub use machine::{Asked, Illegal, State, TaskEvent, transition};
-pub use release::{Release, ReleaseError, release};
+pub use release::{Release, ReleaseError, Wishes, release};
 pub use run::{EngineError, May, Worker};
 pub use task::{Answer, Next, Owed, Sight, Task, next, outcome};

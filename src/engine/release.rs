@@ -1,13 +1,19 @@
 //! Putting back what an incident changed: each thing only where it is still what was set, in the order that the actions declare.
 
-use super::{Asked, Course, EngineError, Illegal, May, State, Worker};
+use super::{
+    Asked, Course, EngineError, Illegal, May, State, Task, Worker,
+    history::{History, changed_by},
+    machine::CHANGED,
+};
 use crate::{
+    actions::AnyChange,
     analyst::shown,
     aws::{Aws, AwsError},
     clock::Clock,
     domain::{AccountId, IncidentId, Outcome, OutcomeKind, Reason, Report, Timestamp},
-    journal::{Claim, GivenBack, IncidentRecord, Journal, JournalError},
+    journal::{Approval, Claim, GivenBack, IncidentRecord, Journal, JournalError},
 };
+use futures::future::join_all;
 use std::collections::BTreeSet;
 
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +40,14 @@ pub enum ReleaseError {
     Illegal(#[from] Illegal),
 }
 
+/// What an operator says beside the incident.
+#[derive(Clone, Copy, Debug)]
+pub struct Wishes {
+    pub asked: Asked,
+    /// Put back also what the attacker had set, or where that could not be looked up.
+    pub force: bool,
+}
+
 /// What came of a release.
 #[derive(Debug)]
 pub struct Release {
@@ -49,8 +63,9 @@ impl Release {
     /// It is done, and could not be kept.
     pub async fn conclude(&self, journal: &dyn Journal, record: IncidentRecord) -> Result<Report, JournalError> {
         let report = self.report(&record);
-        // Whatever comes next is news.
+        // Whatever comes next is news, and needs an approval of its own.
         journal.conclude(&record.id, &report, None).await?;
+        journal.approve(&record.id, &Approval::default()).await?;
         if self.course.holders().is_empty() {
             for id in self.course.past().iter().filter(|id| **id != record.id) {
                 let Some(record) = journal.incident(id).await? else { continue };
@@ -58,6 +73,27 @@ impl Release {
             }
         }
         Ok(report)
+    }
+
+    /// Says who changed what was left alone, where CloudTrail knows.
+    async fn name_who_changed(&mut self, aws: &Aws) {
+        let changed = self
+            .course
+            .steps()
+            .filter(|(_, task)| matches!(&task.state, State::UndoFailed { why } if why.starts_with(CHANGED)));
+        let one = async |(change, _): (&AnyChange, &Task)| {
+            let who = changed_by(aws, change, &self.course).await;
+            (change.shown().key(), who)
+        };
+        let found = join_all(changed.map(one)).await;
+        for (key, who) in found {
+            let text = match who {
+                Ok(Some(who)) => format!("{key}: changed by {who}"),
+                Ok(None) => format!("{key}: CloudTrail does not know yet who changed it"),
+                Err(error) => format!("{key}: who changed it could not be looked up: {error}"),
+            };
+            self.outcome.reasons.push(Reason::new("changed-by", text));
+        }
     }
 
     fn report(&self, record: &IncidentRecord) -> Report {
@@ -79,32 +115,40 @@ pub async fn release(
     journal: &dyn Journal,
     clock: &Clock,
     incident: &IncidentId,
-    asked: Asked,
+    wishes: Wishes,
 ) -> Result<Release, ReleaseError> {
+    let asked = wishes.asked;
     let now = || Timestamp::from_millis(clock.now_millis());
     let record = journal.incident(incident).await?.ok_or_else(|| ReleaseError::Unknown(incident.clone()))?;
-    let target = record.treatment.ok_or_else(|| ReleaseError::NothingHeld(incident.clone()))?.target;
+    let case = record.treatment.ok_or_else(|| ReleaseError::NothingHeld(incident.clone()))?;
+    let target = &case.target;
     let own = &aws.identity().await?.account;
     if own != target.account() {
         return Err(ReleaseError::OtherAccount { own: own.clone(), target: target.account().clone() });
     }
     let key = target.key();
+    let history = match journal.read(&key).await? {
+        Some(known) if !wishes.force => Some(History::read(aws, &case, &Course::resume(known)).await),
+        _ => None,
+    };
     let since = now();
     let (lease, known, mut inbox) = match journal.claim(&key, incident, since).await? {
         Claim::Held { lease, containment, inbox } => (lease, containment, inbox),
-        Claim::Joined => return Err(ReleaseError::Busy),
+        Claim::Joined { .. } => return Err(ReleaseError::Busy),
     };
     let worker = Worker::new(aws, journal, clock, lease, since, None, May::PutBack);
     let result = match known {
         None => Err(ReleaseError::NothingHeld(incident.clone())),
         Some(known) if known.is_over() && asked == Asked::No => Err(ReleaseError::Closed(incident.clone())),
-        Some(known) => undo(&worker, Course::resume(*known), incident, asked, now()).await,
+        Some(known) => undo(&worker, Course::resume(*known), incident, asked, history.as_ref(), now()).await,
     };
     // A delivery that came meanwhile is not looked at here: its own rechecks and the next delivery do.
     while let GivenBack::NotYet { inbox: more } = journal.give_back(&worker.lease, &inbox).await? {
         inbox = more;
     }
-    result
+    let mut released = result?;
+    released.name_who_changed(aws).await;
+    Ok(released)
 }
 
 async fn undo(
@@ -112,6 +156,7 @@ async fn undo(
     mut course: Course,
     incident: &IncidentId,
     asked: Asked,
+    history: Option<&History>,
     now: Timestamp,
 ) -> Result<Release, ReleaseError> {
     let holders = course.holders();
@@ -127,7 +172,9 @@ async fn undo(
         return Ok(Release { incident: incident.clone(), outcome, course });
     }
     let (sights, others) = futures::join!(worker.look(&course), worker.others(&course));
-    course.release(sights, others?, asked)?;
+    let target = course.target().clone();
+    let withheld = |change: &AnyChange| history.and_then(|history| history.objects(change, &target));
+    course.release(sights, others?, withheld, asked)?;
     worker.write(&course).await?;
     worker.finish(&mut course).await?;
     worker.leave(&course).await?;

@@ -82,7 +82,13 @@ impl Task {
 
     pub fn take(&mut self, event: &TaskEvent) -> Result<(), Illegal> {
         self.state = transition(&self.state, event, self.release)?;
-        if matches!(event, TaskEvent::Contain | TaskEvent::Release { .. } | TaskEvent::LeftToOthers { .. }) {
+        if matches!(
+            event,
+            TaskEvent::Contain
+                | TaskEvent::Release { .. }
+                | TaskEvent::LeftToOthers { .. }
+                | TaskEvent::Withheld { .. }
+        ) {
             self.owed = if self.is_moving() { Owed::Apply } else { Owed::Nothing };
         }
         Ok(())

@@ -10,8 +10,8 @@
 //! Every item has `schema`. Writes are conditional on the fence; each is the same when repeated, so the SDK may repeat it.
 
 use super::{
-    Claim, Containment, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease, OwnGroups, Purpose,
-    Registry, unique,
+    Approval, Claim, Containment, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease, OwnGroups,
+    Purpose, Registry, unique,
 };
 use crate::{
     aws::{AwsError, classify},
@@ -74,8 +74,8 @@ impl DynamoJournal {
         }
     }
 
-    /// False where the lease ended meanwhile: then nobody would look into the inbox.
-    async fn leave(&self, target: &str, incident: &IncidentId, now: Timestamp) -> Result<bool, JournalError> {
+    /// How many are in the inbox then; `None` where the lease ended meanwhile, and nobody would look into it.
+    async fn leave(&self, target: &str, incident: &IncidentId, now: Timestamp) -> Result<Option<usize>, JournalError> {
         let call = self
             .client
             .update_item()
@@ -86,10 +86,11 @@ impl DynamoJournal {
             .expression_attribute_names("#schema", "schema")
             .expression_attribute_values(":mark", V::Ss(vec![format!("{incident}#{}", unique())]))
             .expression_attribute_values(":now", millis(now))
-            .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()));
+            .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()))
+            .return_values(ReturnValue::UpdatedNew);
         match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
-            Ok(_) => Ok(true),
-            Err(AwsError::Conflict { .. }) => Ok(false),
+            Ok(answer) => Ok(Some(inbox(&answer.attributes.unwrap_or_default()).len())),
+            Err(AwsError::Conflict { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -154,8 +155,8 @@ impl Journal for DynamoJournal {
                 if let Some(claim) = self.try_claim(target, now).await? {
                     return Ok(claim);
                 }
-                if self.leave(target, incident, now).await? {
-                    return Ok(Claim::Joined);
+                if let Some(waiting) = self.leave(target, incident, now).await? {
+                    return Ok(Claim::Joined { waiting });
                 }
             }
             let message = crate::domain::Text::new("neither claimed nor joined");
@@ -341,8 +342,8 @@ impl Journal for DynamoJournal {
         .boxed()
     }
 
-    fn approve<'a>(&'a self, id: &'a IncidentId, plan: &'a str) -> BoxFuture<'a, Result<(), JournalError>> {
-        self.set(id, vec![("approved", Some(V::S(plan.to_owned())))]).boxed()
+    fn approve<'a>(&'a self, id: &'a IncidentId, approval: &'a Approval) -> BoxFuture<'a, Result<(), JournalError>> {
+        async move { self.set(id, vec![("approval", Some(text(approval)?))]).await }.boxed()
     }
 }
 
@@ -454,6 +455,6 @@ fn record(item: &Item) -> Result<IncidentRecord, JournalError> {
         treatment: json(item, "treatment")?,
         report: json(item, "report")?,
         told: string(item, "told").map(str::to_owned),
-        approved: string(item, "approved").map(str::to_owned),
+        approval: json(item, "approval")?.unwrap_or_default(),
     })
 }

@@ -2,8 +2,8 @@
 //! a table only observes.
 
 use super::{
-    Claim, Containment, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease, OwnGroups, Purpose,
-    Registry, unique,
+    Approval, Claim, Containment, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease, OwnGroups,
+    Purpose, Registry, unique,
 };
 use crate::{
     decision::Treatment,
@@ -63,7 +63,7 @@ impl Journal for MemoryJournal {
         let head = content.targets.entry(target.to_owned()).or_default();
         let claim = if head.lease.as_ref().is_some_and(|(_, until)| now < *until) {
             head.inbox.insert(format!("{incident}#{}", unique()));
-            Claim::Joined
+            Claim::Joined { waiting: head.inbox.len() }
         } else {
             let lease = Lease { target: target.to_owned(), fence: unique() };
             head.lease = Some((lease.fence.clone(), now.plus(LEASE)));
@@ -130,7 +130,7 @@ impl Journal for MemoryJournal {
             treatment: treatment.cloned(),
             report: None,
             told: None,
-            approved: None,
+            approval: Approval::default(),
         };
         let mut content = self.content();
         let record = content.incidents.entry(id.clone()).or_insert_with(fresh);
@@ -171,8 +171,8 @@ impl Journal for MemoryJournal {
         ready(self.change(id, keep)).boxed()
     }
 
-    fn approve<'a>(&'a self, id: &'a IncidentId, plan: &'a str) -> BoxFuture<'a, Result<(), JournalError>> {
-        ready(self.change(id, |record| record.approved = Some(plan.to_owned()))).boxed()
+    fn approve<'a>(&'a self, id: &'a IncidentId, approval: &'a Approval) -> BoxFuture<'a, Result<(), JournalError>> {
+        ready(self.change(id, |record| record.approval = approval.clone())).boxed()
     }
 }
 

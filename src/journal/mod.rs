@@ -16,7 +16,7 @@ use crate::{
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -37,6 +37,9 @@ pub struct Containment {
     pub steps: Vec<Step>,
     /// What happened, oldest first; the last [`MOST_ENTRIES`].
     pub timeline: Vec<Entry>,
+    /// When the first plan was journalled; what was there before is from a moment earlier.
+    #[serde(default)]
+    pub begun: Option<Timestamp>,
     /// When it was released; evidence that is not newer does not contain again.
     pub released: Option<Timestamp>,
 }
@@ -77,8 +80,8 @@ pub struct Lease {
 pub enum Claim {
     /// Ours until the lease ends. `inbox` is who came while another worked.
     Held { lease: Lease, containment: Option<Box<Containment>>, inbox: Inbox },
-    /// Somebody is at work; the delivery was put into his inbox.
-    Joined,
+    /// Somebody is at work; the delivery was put into his inbox, in which so many wait now.
+    Joined { waiting: usize },
 }
 
 /// Deliveries that met a live lease, each with a name of its own.
@@ -109,8 +112,22 @@ pub struct IncidentRecord {
     pub report: Option<Report>,
     /// Digest of what people were told last.
     pub told: Option<String>,
-    /// Hash of the plan that an operator approved.
-    pub approved: Option<String>,
+    pub approval: Approval,
+}
+
+/// What an operator approved; nothing of it outlives a release.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Hash of the plan.
+    pub plan: Option<String>,
+    /// Hashes of what was offered beyond it, by name.
+    pub offers: BTreeMap<String, String>,
+}
+
+impl Approval {
+    pub fn is_empty(&self) -> bool {
+        self.plan.is_none() && self.offers.is_empty()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -174,8 +191,8 @@ pub trait Journal: Registry {
         report: &'a Report,
         told: Option<&'a str>,
     ) -> BoxFuture<'a, Result<(), JournalError>>;
-    /// Binds an approval to a plan.
-    fn approve<'a>(&'a self, id: &'a IncidentId, plan: &'a str) -> BoxFuture<'a, Result<(), JournalError>>;
+    /// Keeps what is approved from now on, in place of what was.
+    fn approve<'a>(&'a self, id: &'a IncidentId, approval: &'a Approval) -> BoxFuture<'a, Result<(), JournalError>>;
 }
 
 /// What a group of ours is for.

@@ -28,8 +28,10 @@ impl Notification {
     pub fn digest(report: &Report) -> String {
         let states: Vec<String> =
             report.steps.iter().map(|step| format!("{} {} {}", step.action, step.target, kind(&step.state))).collect();
-        let text =
-            format!("{}\n{}\n{}", report.outcome.kind, report.plan.as_deref().unwrap_or_default(), states.join("\n"));
+        let asked_again = report.outcome.reasons.iter().filter(|reason| reason.code == "offer-changed");
+        let asked_again: Vec<&str> = asked_again.map(|reason| reason.text.as_str()).collect();
+        let plan = report.plan.as_deref().unwrap_or_default();
+        let text = format!("{}\n{plan}\n{}\n{}", report.outcome.kind, states.join("\n"), asked_again.join("\n"));
         Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
@@ -133,6 +135,14 @@ fn body(report: &Report) -> String {
                 true => line(&mut text, &format!("  {}", step.undo)),
                 false => line(&mut text, &format!("  {} {}: {}", step.action, step.target, step.undo)),
             }
+        }
+    }
+
+    if let (Some(incident), false) = (&report.incident, report.offers.is_empty()) {
+        heading(&mut text, "WHAT MORE CAN BE DONE (only if you say so)");
+        for offer in &report.offers {
+            line(&mut text, &format!("  cordon approve {incident} --with {}", offer.name));
+            line(&mut text, &format!("    {}", offer.why));
         }
     }
 

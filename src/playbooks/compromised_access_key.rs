@@ -75,8 +75,7 @@ impl Playbook for CompromisedAccessKey {
             }
         }
         plan.residual.extend(signs_in(user));
-        plan.steps =
-            changes.into_iter().map(|change| PlannedStep { stage: CUT, change, subject: subject.clone() }).collect();
+        plan.steps = changes.into_iter().map(|change| PlannedStep::new(CUT, change, &subject)).collect();
         handed_on::deny(user.handed_on.as_ref(), &mut plan);
         Ok(plan)
     }

@@ -13,6 +13,9 @@
 //! A person is asked first where others depend on the instance: nodes of EKS and ECS clusters (by their tags, which can only make
 //! Cordon ask), source/destination check off, route tables that send through it, branch interfaces, and the only healthy target of a
 //! group. Asked too where that cannot be read.
+//!
+//! Offered, and done only if an operator asks for it by name: `stop-instance`, `disassociate-instance-profile`, and
+//! `terminate-sessions` where somebody has a shell open by SSM's Session Manager.
 //! # Fires on
 //! GuardDuty findings of the EC2 and Runtime families that say that the instance works for somebody else: command and
 //! control, mining, denial of service, outbound brute force, exfiltration by DNS, malware on its volumes. Probes and inbound
@@ -39,6 +42,8 @@
 //! MITRE ATT&CK T1496, T1071, T1552.005.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod around;
+
 use super::{CUT, Case, ESTABLISHED, EVIDENCE, Plan, PlannedStep, Playbook, Refusal, SETTLE, TRAFFIC};
 use crate::{
     actions::{
@@ -47,7 +52,7 @@ use crate::{
     },
     domain::{IncidentId, Outcome, OutcomeKind, Reason, ResidualRisk, Way},
     policy::Subject,
-    survey::{Aside, DefaultRoute, Facts, Instance, Interface, ProfileRole, Surroundings},
+    survey::{Aside, Facts, Instance, ProfileRole, Surroundings},
     triage::Situation,
 };
 
@@ -91,7 +96,10 @@ impl Playbook for CompromisedInstance {
             draft.settle(aside);
             draft.snapshot(aside, case.incident);
             draft.name_endpoints(aside);
+            draft.offer_to_end_sessions(aside);
         }
+        draft.offer_to_stop();
+        draft.offer_to_take_the_profile();
         Ok(draft.plan)
     }
 }
@@ -104,7 +112,7 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     fn step(&mut self, stage: u8, change: impl Into<AnyChange>) {
-        self.plan.steps.push(PlannedStep { stage, change: change.into(), subject: self.subject.clone() });
+        self.plan.steps.push(PlannedStep::new(stage, change, &self.subject));
     }
 
     fn refuse(&mut self, code: &'static str, why: String) {
@@ -148,8 +156,8 @@ impl Draft<'_> {
                     arn: Some(arn.clone()),
                     unique_id: deny.role_id.to_string(),
                 };
-                let change = Change { target: deny.clone(), before: state.clone(), after: PolicyState::Deny }.into();
-                self.plan.steps.push(PlannedStep { stage: CUT, change, subject });
+                let change = Change { target: deny.clone(), before: state.clone(), after: PolicyState::Deny };
+                self.plan.steps.push(PlannedStep::new(CUT, change, &subject));
             }
             ProfileRole::Unreadable { why } => {
                 let why = format!("the role of the instance could not be read, so its session is not denied: {why}");
@@ -263,92 +271,6 @@ impl Draft<'_> {
             self.step(TRAFFIC, change);
         }
     }
-
-    fn ask_where_others_depend(&mut self) {
-        if let Some(tag) = &self.instance.node_of {
-            self.ask(
-                "container-node",
-                format!("by its tag `{tag}` it is a node of a container cluster: its pods or tasks stop with it"),
-            );
-        }
-        for interface in &self.instance.interfaces {
-            if !interface.checks_destination {
-                self.ask("router", format!("interface {} passes on what is not for it (source/destination check off): others reach the network through it", interface.id));
-            }
-            if interface.is_trunk {
-                self.ask(
-                    "branch-interfaces",
-                    format!("branch interfaces of containers hang on {}, with groups of their own", interface.id),
-                );
-            }
-        }
-    }
-
-    fn ask_where_others_route(&mut self, around: &Surroundings) {
-        match &around.routes {
-            Ok(routes) if !routes.through_it.is_empty() => {
-                let tables: Vec<&str> = routes.through_it.iter().map(String::as_str).collect();
-                self.ask("route-target", format!("route tables send through it: {}", tables.join(", ")));
-            }
-            Ok(_) => {}
-            Err(error) => self.ask("routes-unreadable", format!("who routes through it could not be read: {error}")),
-        }
-        match &around.registrations {
-            Ok(registrations) => {
-                for registered in registrations.iter().filter(|registered| registered.is_only_healthy) {
-                    let group = &registered.target.group;
-                    self.ask("only-healthy-target", format!("it is the only healthy target of {group}"));
-                }
-            }
-            Err(error) => {
-                self.ask(
-                    "capacity-unknown",
-                    format!("whether it is the only healthy target of a group could not be read: {error}"),
-                );
-            }
-        }
-    }
-
-    fn name_what_stays_open(&mut self, around: &Surroundings) {
-        for (interface, way) in around.routes.iter().flat_map(|routes| &routes.ways) {
-            let is_ours = |known: &Interface| known.id == *interface && known.managed_by.is_none();
-            if *way == DefaultRoute::Internet && self.instance.interfaces.iter().any(is_ours) {
-                self.plan.passages.push(interface.clone());
-            }
-            if let DefaultRoute::Tracked(through) = way {
-                self.risk(Way::Open, format!("connections of {interface} that were established before go on through {through}, which tracks them; stop the instance if that must not be"));
-            }
-        }
-        for registered in around.registrations.iter().flatten().filter(|registered| registered.by_network_balancer) {
-            let group = &registered.target.group;
-            self.risk(
-                Way::Open,
-                format!("flows through the network load balancer of {group} that were established before go on"),
-            );
-        }
-    }
-
-    fn name_endpoints(&mut self, aside: &Aside) {
-        match &aside.endpoints {
-            Ok(endpoints) if !endpoints.is_empty() => {
-                let mut shown: Vec<&str> = endpoints.iter().map(String::as_str).take(5).collect();
-                if endpoints.len() > shown.len() {
-                    shown.push("…");
-                }
-                self.risk(
-                    Way::Open,
-                    format!(
-                        "connections to interface endpoints of its VPC that were established before go on: {}",
-                        shown.join(", ")
-                    ),
-                );
-            }
-            Ok(_) => {}
-            Err(error) => {
-                self.risk(Way::Unseen, format!("whether its VPC has interface endpoints could not be read: {error}"))
-            }
-        }
-    }
 }
 
 /// The eighth generation of a family and later ones (EC2 instance types guide, Nitro system versions).
@@ -374,12 +296,13 @@ fn unseen() -> Vec<ResidualRisk> {
 mod tests {
     use super::*;
     use crate::{
-        actions::{Group, SessionDeny},
+        actions::{Association, Group, SessionDeny},
         domain::{
             AccountId, Arn, GroupId, IncidentId, InstanceId, InterfaceId, Partition, Region, RoleId, RoleName,
             SessionName, VpcId,
         },
         playbooks::PlannedStep,
+        survey::Interface,
     };
 
     fn interface(id: &str, vpc: &str, groups: &[&str], managed_by: Option<&str>) -> Interface {
@@ -411,6 +334,7 @@ mod tests {
             attributes: Vec::new(),
             volumes: Vec::new(),
             target_groups: Ok(Vec::new()),
+            profile: Ok(Association::Nothing),
             role,
             around: None,
             aside: None,

@@ -4,6 +4,9 @@
 //! Puts an inline policy on the role that denies everything to `aws:userid` = role id and session name. Nothing wider: other
 //! sessions of the role go on. An instance's session keeps its name when its credentials are renewed, so it stays denied.
 //! Sessions of other roles that it has assumed in the last twelve hours are looked up in CloudTrail by its key, and denied each on its role.
+//!
+//! Offered, and done only if an operator asks for it by name: `whole-role-cutoff`, which denies all sessions of the role that were
+//! issued until then.
 //! # Fires on
 //! GuardDuty findings of the IAMUser and S3 families about an assumed role, exfiltrated instance credentials among them.
 //! # Blast radius
@@ -20,9 +23,9 @@
 //! IAM user guide, "AWS global condition context keys", `aws:userid`; "Using service-linked roles"; MITRE ATT&CK T1550.001.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{CUT, Case, Plan, PlannedStep, Playbook, handed_on};
+use super::{BEYOND, CUT, Case, Offer, Plan, PlannedStep, Playbook, handed_on};
 use crate::{
-    actions::{Change, PolicyState},
+    actions::{Change, Cutoff, PolicyState},
     domain::{Outcome, OutcomeKind, ResidualRisk, Way},
     policy::Subject,
     principal::{self, Session},
@@ -58,10 +61,29 @@ impl Playbook for CompromisedRoleSession {
             unique_id: target.role_id.to_string(),
         };
         let residual = residual(session, &what);
-        let change = Change { target, before: session.state.clone(), after: PolicyState::Deny }.into();
-        let mut plan = Plan { steps: vec![PlannedStep { stage: CUT, change, subject }], residual, ..Plan::default() };
+        let change = Change { target, before: session.state.clone(), after: PolicyState::Deny };
+        let mut plan = Plan { steps: vec![PlannedStep::new(CUT, change, &subject)], residual, ..Plan::default() };
         handed_on::deny(session.handed_on.as_ref(), &mut plan);
+        offer_cutoff(session, &subject, &mut plan);
         Ok(plan)
+    }
+}
+
+/// The session's deny leaves every other session of the role, also those that the same hands made under other names.
+fn offer_cutoff(session: &RoleSession, subject: &Subject, plan: &mut Plan) {
+    match &session.cutoff {
+        Some((target, Ok(before))) => {
+            let after = Cutoff::Now { from: session.at };
+            let step =
+                PlannedStep::new(BEYOND, Change { target: target.clone(), before: before.clone(), after }, subject);
+            let why = "ends all sessions of the role that were issued until then; whatever works with the role must get new credentials".to_owned();
+            plan.offers.push(Offer { name: "whole-role-cutoff", why, steps: vec![step] });
+        }
+        Some((_, Err(error))) => {
+            let text = format!("whether all sessions of the role are cut off already could not be read: {error}");
+            plan.residual.push(ResidualRisk { way: Way::Unseen, text });
+        }
+        None => {}
     }
 }
 
@@ -84,7 +106,7 @@ mod tests {
     use super::*;
     use crate::{
         actions::SessionDeny,
-        domain::{AccountId, Arn, IncidentId, Partition, RoleId, RoleName, SessionName},
+        domain::{AccountId, Arn, IncidentId, Partition, RoleId, RoleName, SessionName, Timestamp},
         survey::Role,
     };
     use serde_json::json;
@@ -104,6 +126,8 @@ mod tests {
             deny,
             state: PolicyState::Absent,
             key: None,
+            at: Timestamp::from_millis(0),
+            cutoff: None,
             handed_on: None,
         }));
         let incident = IncidentId::parse("amber-otter-k7m2q").unwrap();

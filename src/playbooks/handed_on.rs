@@ -34,7 +34,7 @@ pub fn deny<E: std::fmt::Display>(handed: Option<&Result<HandedOn, E>>, plan: &m
                             unique_id: deny.role_id.to_string(),
                         };
                         let change = Change { target: deny.clone(), before: state.clone(), after: PolicyState::Deny };
-                        denies.push(PlannedStep { stage: CUT, change: change.into(), subject });
+                        denies.push(PlannedStep::new(CUT, change, &subject));
                     }
                     Err(cannot) => open(format!("session {session} of {role} was made with the keys: {}", cannot.why)),
                 }

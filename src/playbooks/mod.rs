@@ -9,7 +9,7 @@ mod compromised_role_session;
 mod handed_on;
 mod plan;
 
-pub use plan::{CUT, ESTABLISHED, EVIDENCE, Plan, PlannedStep, Refusal, SETTLE, TRAFFIC, hash};
+pub use plan::{BEYOND, CUT, ESTABLISHED, EVIDENCE, Offer, Plan, PlannedStep, Refusal, SETTLE, TRAFFIC, hash};
 
 use crate::{
     domain::{IncidentId, Outcome, Partition},

@@ -7,6 +7,7 @@ use crate::{
     policy::Subject,
 };
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// The stage whose steps go out at once and contain the target.
 pub const CUT: u8 = 0;
@@ -16,6 +17,8 @@ pub const SETTLE: u8 = 1;
 pub const EVIDENCE: u8 = 2;
 /// What spares others the silence.
 pub const TRAFFIC: u8 = 3;
+/// What was asked for beyond the plan, once all else is done.
+pub const BEYOND: u8 = 4;
 
 /// What is said of tracked connections unless a passage ended them.
 pub const ESTABLISHED: &str =
@@ -31,6 +34,10 @@ pub struct Plan {
     pub passages: Vec<InterfaceId>,
     /// Why a person must decide, whatever the mode: more hangs on the target than the target.
     pub approval: Vec<Reason>,
+    /// What more a person may want. Never done unasked.
+    pub offers: Vec<Offer>,
+    /// Offers that were approved and are others now.
+    pub asked_again: Vec<Reason>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +46,35 @@ pub struct PlannedStep {
     pub change: AnyChange,
     /// What guards compare with protections.
     pub subject: Subject,
+    /// An operator asked for it by name.
+    pub is_asked_for: bool,
+}
+
+impl PlannedStep {
+    pub fn new(stage: u8, change: impl Into<AnyChange>, subject: &Subject) -> Self {
+        Self { stage, change: change.into(), subject: subject.clone(), is_asked_for: false }
+    }
+}
+
+/// Steps that go further than the plan, at a cost that only a person can weigh.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offer {
+    pub name: &'static str,
+    /// What it is good for, and what it costs.
+    pub why: String,
+    pub steps: Vec<PlannedStep>,
+}
+
+impl Offer {
+    /// Whether there is anything of it to do.
+    fn is_owed(&self) -> bool {
+        self.steps.iter().any(|step| !step.change.is_already_so())
+    }
+
+    /// An approval binds to it.
+    pub fn hash(&self) -> String {
+        hash(self.steps.iter().map(|step| &step.change))
+    }
 }
 
 /// A known way that stays open, because it could not be closed safely.
@@ -51,7 +87,25 @@ pub struct Refusal {
 impl Plan {
     /// Over the sorted lines, not over JSON: features of dependencies reorder its keys.
     pub fn hash(&self) -> String {
-        hash(self.steps.iter().map(|step| &step.change))
+        hash(self.steps.iter().filter(|step| !step.is_asked_for).map(|step| &step.change))
+    }
+
+    /// Takes in what an operator approved beyond it, by name and hash. What is another by now is asked about again.
+    pub fn take_in(&mut self, approved: &BTreeMap<String, String>) {
+        for offer in std::mem::take(&mut self.offers) {
+            match approved.get(offer.name) {
+                Some(hash) if *hash == offer.hash() => {
+                    self.steps.extend(offer.steps.into_iter().map(|step| PlannedStep { is_asked_for: true, ..step }));
+                }
+                Some(_) if offer.is_owed() => {
+                    let why = format!("`{}` is not what was approved any more: approve it again", offer.name);
+                    self.asked_again.push(Reason::new("offer-changed", why));
+                    self.offers.push(offer);
+                }
+                _ => self.offers.push(offer),
+            }
+        }
+        self.offers.retain(Offer::is_owed);
     }
 }
 

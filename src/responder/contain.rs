@@ -11,7 +11,7 @@ use crate::{
     domain::{IncidentId, Outcome, OutcomeKind, Report, Target, Timestamp},
     engine::{Course, Looks, May, Worker},
     guard::{self, Verdict},
-    journal::{Claim, Containment, GivenBack, Inbox, JournalError, joined},
+    journal::{Approval, Claim, Containment, GivenBack, Inbox, JournalError, joined},
     notify::Notification,
     playbooks::{CUT, Plan, PlannedStep},
     policy::Subject,
@@ -20,6 +20,9 @@ use crate::{
 };
 use futures::future::Either;
 use std::{collections::BTreeSet, pin::pin, time::Duration};
+
+/// With more in the inbox of whoever holds the lease, a recheck is not put back again.
+const MOST_WAITING: usize = 5;
 
 /// How often one delivery looks again because others came in while it worked.
 const MOST_TURNS: usize = 5;
@@ -39,14 +42,18 @@ impl Responder {
         );
         let (lease, known, mut inbox) = match claim? {
             Claim::Held { lease, containment, inbox } => (lease, containment, inbox),
-            Claim::Joined => {
+            Claim::Joined { waiting } => {
                 let why = "another delivery works on this target and takes this one in";
                 let report = case.report(Outcome::because(OutcomeKind::Joined, "worked-on", why));
                 opened?;
-                if *occasion == Occasion::Recheck
-                    && let Ok(Ok((Facts::Instance(instance), _))) = &surveyed
-                {
-                    self.close_what_is_open(instance).await?;
+                if *occasion != Occasion::Delivery {
+                    if let Ok(Ok((Facts::Instance(instance), _))) = &surveyed {
+                        self.close_what_is_open(instance).await?;
+                    }
+                    // Nobody knows whether the holder still lives. What waits in his inbox counts how often this was done.
+                    if waiting <= MOST_WAITING {
+                        self.rechecks.send_later(&case.incident).await.map_err(SurveyFailed::from)?;
+                    }
                 }
                 self.journal().keep_first(&case.incident, &report).await?;
                 return Ok(report);
@@ -193,24 +200,21 @@ impl Responder {
     ) -> Result<Report, Retry> {
         let (aws, incident) = (&*self.analyst.aws, course.incident().clone());
         // An approval binds to the whole plan, so the whole plan must be known first; a recheck has the time.
-        let approved = match occasion {
-            Occasion::Delivery => None,
-            Occasion::Recheck => {
-                facts.complete(aws, &incident).await;
-                None
-            }
-            Occasion::Approved(plan) => {
-                facts.complete(aws, &incident).await;
-                Some(plan.as_str())
-            }
+        if *occasion != Occasion::Delivery {
+            facts.complete(aws, &incident).await;
+        }
+        let approval = match occasion {
+            Occasion::Approved(approval) => approval.clone(),
+            Occasion::Delivery | Occasion::Recheck => Approval::default(),
         };
         if let Some(error) = facts.passing() {
             return Err(SurveyFailed::from(error.clone()).into());
         }
         let (held, is_new) = (course.held(), course.is_empty());
         let judged = |facts: &Facts| {
-            let plan = plan(case, facts, &incident)?;
-            let verdicts = guard::judge(&plan, case.mode, &self.analyst.policy, own, approved);
+            let mut plan = plan(case, facts, &incident)?;
+            plan.take_in(&approval.offers);
+            let verdicts = guard::judge(&plan, case.mode, &self.analyst.policy, own, approval.plan.as_deref());
             let verdicts = finish_what_is_held(&plan, verdicts, &held);
             Ok::<_, Outcome>((plan, verdicts))
         };
@@ -218,12 +222,15 @@ impl Responder {
             Ok(judged) => judged,
             Err(outcome) => return Ok(case.report(outcome)),
         };
+        // What a person asked for is looked after as what was found: three times, and no more for each look.
+        let begins = is_new || first.steps.iter().any(|step| step.is_asked_for && !course.knows(&step.change));
         let mut undone = course.renew(allowed(&first, &verdicts))?;
         course.add(allowed(&first, &verdicts).map(|(stage, change)| (stage, change.clone())));
 
         // Something is to be changed, or held again after a release.
         let journalled = !course.is_idle() || course.has_unwritten();
         if journalled {
+            course.begin(self.now());
             course.note(self.now(), format!("incident {}: plan {} is journalled", case.incident, first.hash()));
         }
         let (around, surveyed) = (facts.around(), facts.clone());
@@ -239,7 +246,7 @@ impl Responder {
         });
         let before = async {
             match journalled {
-                true => futures::join!(worker.write(course), self.send_rechecks(occasion, is_new, &incident), look),
+                true => futures::join!(worker.write(course), self.send_rechecks(occasion, begins, &incident), look),
                 false => (Ok(()), None, look.await),
             }
         };
@@ -298,7 +305,7 @@ impl Responder {
         let acts = journalled || !course.is_idle() || course.has_unwritten();
         if acts && !journalled {
             let written;
-            (written, sent) = futures::join!(worker.write(course), self.send_rechecks(occasion, is_new, &incident));
+            (written, sent) = futures::join!(worker.write(course), self.send_rechecks(occasion, begins, &incident));
             written?;
             course.written();
         } else if acts && course.has_unwritten() {
@@ -370,10 +377,10 @@ impl Responder {
     }
 
     /// A recheck sends no rechecks, nor does a second look after an approval: the chain is three messages long.
-    async fn send_rechecks(&self, occasion: &Occasion, is_new: bool, incident: &IncidentId) -> Option<Sent> {
+    async fn send_rechecks(&self, occasion: &Occasion, begins: bool, incident: &IncidentId) -> Option<Sent> {
         match occasion {
             Occasion::Recheck => None,
-            Occasion::Approved(_) if !is_new => None,
+            Occasion::Approved(_) if !begins => None,
             Occasion::Delivery | Occasion::Approved(_) => Some(self.rechecks.send(incident).await),
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::{
     actions::AnyChange,
-    analyst::{more, residual, shown, waiting, why, withheld},
+    analyst::{more, offers, residual, shown, waiting, why, withheld},
     decision::Treatment,
     domain::{Outcome, Reason, Report, ResidualRisk, Way},
     engine::{Course, HeldBack, State, outcome},
@@ -56,6 +56,7 @@ pub fn report(
         Some(_) => outcome(course.steps().map(|(_, task)| &task.state), open),
     };
     reasons.extend(held.iter().filter_map(|(_, verdict)| why(verdict)).cloned());
+    reasons.extend(plan.asked_again.iter().cloned());
     reasons.dedup();
     if !held.is_empty() {
         reasons.extend(more(plan, &reasons));
@@ -72,6 +73,7 @@ pub fn report(
             .chain(held.iter().map(|(step, verdict)| shown(step.stage, &step.change, &waiting(verdict))))
             .collect(),
         residual,
+        offers: offers(plan),
         ..case.report(Outcome::new(kind, reasons))
     }
 }

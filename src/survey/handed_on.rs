@@ -1,21 +1,17 @@
 //! Sessions of roles that were made with a key: whoever held it has taken them along. CloudTrail says so, some minutes late.
 
-use super::{Role, RoleSession, SurveyError};
+use super::{
+    Role, RoleSession, SurveyError,
+    trail::{self, By, Window},
+};
 use crate::{
     actions::{PolicyState, SessionDeny},
-    aws::{Aws, AwsError, classify},
+    aws::{Aws, AwsError},
     domain::{AccessKeyId, AccountId, Arn, Region, RoleId, RoleName, SessionName, Text},
-};
-use aws_sdk_cloudtrail::{
-    primitives::DateTime,
-    types::{LookupAttribute, LookupAttributeKey},
 };
 use futures::future::{join_all, try_join_all};
 use serde_json::Value;
-use std::{
-    collections::BTreeMap,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 /// The longest that a session lasts (STS API reference, AssumeRole).
 const LONGEST_SESSION: Duration = Duration::from_secs(12 * 60 * 60);
@@ -55,9 +51,7 @@ pub enum Found {
 
 /// Sessions made with any of the keys in the last twelve hours.
 pub async fn handed_on(aws: &Aws, account: &AccountId, keys: &[AccessKeyId]) -> Result<HandedOn, AwsError> {
-    // STS is global for many callers, and its events are then in us-east-1.
-    let mut regions: Vec<Region> = aws.home().into_iter().chain(Region::parse("us-east-1").ok()).collect();
-    regions.dedup();
+    let regions = trail::regions(aws, None);
     let searches = regions.iter().flat_map(|region| keys.iter().map(move |key| look_up(aws, region, key)));
     let mut found: BTreeMap<(String, String), Made> = BTreeMap::new();
     let mut is_cut = false;
@@ -78,27 +72,17 @@ struct Made {
 }
 
 async fn look_up(aws: &Aws, region: &Region, key: &AccessKeyId) -> Result<(Vec<Made>, bool), AwsError> {
-    const OPERATION: &str = "cloudtrail:LookupEvents";
-    let by_key =
-        LookupAttribute::builder().attribute_key(LookupAttributeKey::AccessKeyId).attribute_value(key.as_str());
-    let by_key = by_key.build().map_err(|error| AwsError::incomplete(OPERATION, &error.to_string()))?;
-    let since = SystemTime::now().checked_sub(LONGEST_SESSION).unwrap_or(SystemTime::UNIX_EPOCH);
-    let call = aws.cloudtrail(region).lookup_events().lookup_attributes(by_key).start_time(DateTime::from(since));
-    let mut pages = call.into_paginator().send();
-    let mut found = Vec::new();
-    for _ in 0..MOST_PAGES {
-        let Some(page) = pages.try_next().await.map_err(classify(OPERATION))? else { return Ok((found, false)) };
-        for event in page.events().iter().filter(|event| event.event_name() == Some("AssumeRole")) {
-            let record = event.cloud_trail_event().and_then(|record| serde_json::from_str(record).ok());
-            found.extend(record.as_ref().and_then(Made::read));
-        }
-    }
-    Ok((found, true))
+    let window = Window { from: aws.now().minus(LONGEST_SESSION), until: None };
+    let looked = trail::look_up(aws, region, By::Key(key.as_str()), window, MOST_PAGES).await?;
+    Ok((looked.records.iter().filter_map(Made::read).collect(), looked.is_cut))
 }
 
 impl Made {
     /// `None` for what was refused, or is in no known form: nothing was made then, or nobody can name it.
     fn read(record: &Value) -> Option<Self> {
+        if record.get("eventName").is_none_or(|name| name != "AssumeRole") {
+            return None;
+        }
         let role = Arn::parse(record.pointer("/requestParameters/roleArn")?.as_str()?).ok()?;
         let user_id = record.pointer("/responseElements/assumedRoleUser/assumedRoleId")?.as_str()?.to_owned();
         Some(Self { role, user_id })
@@ -138,7 +122,8 @@ mod tests {
         let role = "arn:aws:iam::111122223333:role/app";
         let id = "AROACKCEVSQ6C2EXAMPLE:me";
         let made = |role: &str, answer: Value| {
-            let record = json!({"requestParameters": {"roleArn": role}, "responseElements": answer});
+            let record =
+                json!({"eventName": "AssumeRole", "requestParameters": {"roleArn": role}, "responseElements": answer});
             Made::read(&record).map(|made| (made.role.to_string(), made.user_id))
         };
         let answer =

@@ -3,8 +3,8 @@
 use super::{Around, Aside, Surroundings, SurveyError, TargetGroup, surroundings::route_tables, target_groups};
 use crate::{
     actions::{
-        Action, Attribute, AttributeState, Groups, InstanceAttribute, Lifecycle, OnTermination, PolicyState,
-        QuarantineGroup, SessionDeny, TagValue, Timeouts, VolumeRetention, membership,
+        Action, Association, Attribute, AttributeState, Groups, InstanceAttribute, Lifecycle, OnTermination,
+        PolicyState, QuarantineGroup, SessionDeny, TagValue, Timeouts, VolumeRetention, membership,
     },
     aws::{Aws, AwsError, classify},
     domain::{
@@ -30,6 +30,7 @@ pub const READS: &[&str] = &[
     "elasticloadbalancing:DescribeTargetHealth",
     "iam:GetInstanceProfile",
     "iam:GetRolePolicy",
+    "ssm:DescribeSessions",
 ];
 
 /// What an event says of the instance, so that it can be read beside it; believed only where the account says the same.
@@ -58,6 +59,7 @@ pub struct Instance {
     pub attributes: Vec<(InstanceAttribute, Result<AttributeState, AwsError>)>,
     pub volumes: Vec<(VolumeRetention, OnTermination)>,
     pub target_groups: Result<Vec<TargetGroup>, AwsError>,
+    pub profile: Result<Association, AwsError>,
     pub role: ProfileRole,
     /// What guards must know; `None` until it was looked around.
     pub around: Option<Surroundings>,
@@ -180,6 +182,8 @@ impl Instance {
             attributes: attributes.into_iter().zip(kept).collect(),
             volumes: volumes(account, region, id, instance),
             target_groups,
+            profile: Association::folded(instance.iam_instance_profile())
+                .ok_or_else(|| AwsError::incomplete(OPERATION, "a profile without usable ids")),
             role,
             around: None,
             aside: None,

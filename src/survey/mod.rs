@@ -5,6 +5,7 @@ mod handed_on;
 mod instance;
 mod role_session;
 mod surroundings;
+pub mod trail;
 mod user;
 
 pub use handed_on::{Found, HandedOn, HandedSession, handed_on};
@@ -63,7 +64,7 @@ impl Facts {
         match self {
             Self::Instance(instance) => instance.advance(aws, incident).await,
             Self::User(user) => user.advance(aws).await,
-            Self::RoleSession(session) => session.advance(aws).await,
+            Self::RoleSession(session) => session.advance(aws, incident).await,
         }
     }
 

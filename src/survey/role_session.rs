@@ -2,9 +2,9 @@
 
 use super::{HandedOn, SurveyError, handed_on};
 use crate::{
-    actions::{PolicyState, SessionDeny},
+    actions::{Cutoff, PolicyState, RoleCutoff, SessionDeny},
     aws::{Aws, AwsError, classify},
-    domain::{AccessKeyId, AccountId, Arn, RoleId, RoleName, SessionName},
+    domain::{AccessKeyId, AccountId, Arn, IncidentId, RoleId, RoleName, SessionName, Timestamp},
 };
 use percent_encoding::percent_decode_str;
 
@@ -17,6 +17,10 @@ pub struct RoleSession {
     /// What stands under the name of our deny.
     pub state: PolicyState,
     pub key: Option<AccessKeyId>,
+    /// When it was read.
+    pub at: Timestamp,
+    /// What stands under the name of this incident's cutoff; `None` until it was looked up.
+    pub cutoff: Option<(RoleCutoff, Result<Cutoff, AwsError>)>,
     /// What was made with the session's key; `None` until it was looked up.
     pub handed_on: Option<Result<HandedOn, AwsError>>,
 }
@@ -67,12 +71,19 @@ impl RoleSession {
             deny,
             state: state?,
             key: key.cloned(),
+            at: aws.now(),
+            cutoff: None,
             handed_on: None,
         })
     }
 
     /// One look at what the session handed on. A failure here is a fact, not an error: the cut stands without it.
-    pub async fn advance(&mut self, aws: &Aws) {
-        self.handed_on = Some(handed_on(aws, &self.deny.account, self.key.as_slice()).await);
+    pub async fn advance(&mut self, aws: &Aws, incident: &IncidentId) {
+        let SessionDeny { account, role, role_id, .. } = self.deny.clone();
+        let cutoff = RoleCutoff { account, role, role_id, incident: incident.clone() };
+        let (handed_on, found) =
+            futures::join!(handed_on(aws, &self.deny.account, self.key.as_slice()), cutoff.read_policy(aws));
+        self.handed_on = Some(handed_on);
+        self.cutoff = Some((cutoff, found));
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{Instance, Interface};
 use crate::{
-    actions::{Action, Registration, Snapshots, Taken, TargetRegistration},
+    actions::{Action, Registration, Snapshots, SsmSession, Taken, TargetRegistration, open_sessions},
     aws::{Aws, AwsError, classify},
     domain::{AccountId, Arn, IncidentId, InstanceId, InterfaceId, Region, SubnetId, TargetId, VpcId},
 };
@@ -28,6 +28,8 @@ pub struct Aside {
     pub endpoints: Result<BTreeSet<String>, AwsError>,
     /// Of this incident.
     pub snapshots: Result<Taken, AwsError>,
+    /// Open by SSM's Session Manager.
+    pub sessions: Result<Vec<SsmSession>, AwsError>,
     /// Whether the instance type is of the Nitro system.
     pub nitro: Result<bool, AwsError>,
 }
@@ -233,9 +235,13 @@ impl Aside {
             volumes: instance.volumes.iter().map(|(volume, _)| volume.volume.clone()).collect(),
             incident: incident.clone(),
         };
-        let (endpoints, snapshots, nitro) =
-            futures::join!(endpoints(aws, instance), snapshots.read(aws), nitro(aws, instance));
-        Self { endpoints, snapshots, nitro }
+        let (endpoints, snapshots, sessions, nitro) = futures::join!(
+            endpoints(aws, instance),
+            snapshots.read(aws),
+            open_sessions(aws, &instance.account, &instance.region, &instance.id),
+            nitro(aws, instance)
+        );
+        Self { endpoints, snapshots, sessions, nitro }
     }
 }
 

@@ -4,21 +4,9 @@ use crate::lab::{Lab, Setup, differences, kind, undeclared};
 use anyhow::{Context, Result};
 use cordon_support::{Fault, How, Lasting, Match, When};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 fn incident(report: &Value) -> String {
     report["incident"].as_str().unwrap().to_owned()
-}
-
-/// The event as GuardDuty publishes it again, with evidence from after all that was done so far.
-fn newer(lab: &Lab, event: &Value) -> Result<Value> {
-    lab.clock.advance(Duration::from_secs(60))?;
-    let mut event = event.clone();
-    let seen = cordon::domain::Timestamp::from_millis(lab.clock.now_ms());
-    event["detail"]["service"]["eventLastSeen"] = json!(seen.to_string());
-    event["detail"]["updatedAt"] = json!(seen.to_string());
-    lab.clock.advance(Duration::from_secs(1))?;
-    Ok(event)
 }
 
 async fn released(lab: &Lab, incident: &str, arguments: &[&str], code: i32) -> Result<String> {
@@ -60,7 +48,7 @@ async fn half_a_release_is_not_finished_by_a_finding() -> Result<()> {
         assert_eq!(differences(&contained, &lab.dump().await?), Vec::<String>::new());
 
         lab.proxy.clear();
-        let again = lab.deliver(&newer(&lab, &event)?).await?;
+        let again = lab.deliver(&lab.newer(&event)?).await?;
         assert_eq!(kind(&again), "Contained", "{sample}: {again:#}");
         let changed = differences(&contained, &lab.dump().await?);
         assert!(changed.iter().all(|change| change.contains("cordon:incident")), "{sample}: {changed:#?}");
@@ -83,7 +71,7 @@ async fn what_could_not_be_put_back_does_not_protect_the_target_from_the_next_co
     assert!(said.contains("left alone"), "{said}");
     assert_eq!(kind(&lab.deliver(&event).await?), "Observed", "the evidence is not newer than the release");
     lab.messages().await?;
-    let again = lab.deliver(&newer(&lab, &event)?).await?;
+    let again = lab.deliver(&lab.newer(&event)?).await?;
     assert_eq!(kind(&again), "Contained", "{again:#}");
     assert_eq!(lab.messages().await?.len(), 1, "people are told, though the same was told before the release");
     assert_eq!(differences(&contained, &lab.dump().await?), Vec::<String>::new());
@@ -100,7 +88,7 @@ async fn what_was_observed_first_is_looked_after_once_it_is_contained() -> Resul
     let event = lab.event("role-session-exfiltrated")?;
     assert_eq!(kind(&lab.deliver(&event).await?), "Observed");
     lab.restart("contain").await?;
-    let report = lab.deliver(&newer(&lab, &event)?).await?;
+    let report = lab.deliver(&lab.newer(&event)?).await?;
     assert_eq!(kind(&report), "Contained", "{report:#}");
     let contained = lab.dump().await?;
     let role = lab.id("/victim/role/name").to_owned();

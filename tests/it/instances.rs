@@ -359,9 +359,14 @@ async fn a_recheck_closes_what_it_sees_open_under_a_live_lease() -> Result<()> {
     let look = async {
         stands.await?;
         assert_eq!(name(&lab).await?, "cordon-passage");
-        let record = json!({"messageId": "m1", "eventSource": "aws:sqs", "body": id});
-        other.invoke(&json!({"Records": [record]})).await?;
+        other.invoke(&lab.batch(&id)).await?;
         assert_eq!(name(&lab).await?, "cordon-quarantine");
+        // It looks again once the lease has ended, but not for ever.
+        assert_eq!(lab.delayed().await?, 4);
+        for _ in 0..9 {
+            other.invoke(&lab.batch(&id)).await?;
+        }
+        assert_eq!(lab.delayed().await?, 8);
         anyhow::Ok(())
     };
     let (answer, looked) = futures::join!(lab.function.invoke(&event), look);

@@ -7,10 +7,11 @@ use cordon::{
         AccountId, GroupId, IncidentId, InstanceId, Outcome, OutcomeKind, Region, Report, Target, Timestamp, VpcId,
     },
     journal::{
-        Claim, Containment, DynamoJournal, GivenBack, Inbox, Journal, JournalError, Lease, MemoryJournal, Purpose,
+        Approval, Claim, Containment, DynamoJournal, GivenBack, Inbox, Journal, JournalError, Lease, MemoryJournal,
+        Purpose,
     },
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[tokio::test]
 async fn both_journals_keep_the_same_promises() -> Result<()> {
@@ -38,13 +39,13 @@ async fn promises(journal: &dyn Journal) -> Result<()> {
     let (one, other) = (IncidentId::parse("amber-otter-k7m2q")?, IncidentId::parse("amber-otter-k7m2r")?);
     let held = |claim: Claim| match claim {
         Claim::Held { lease, containment, inbox } => (lease, containment, inbox),
-        Claim::Joined => panic!("joined"),
+        Claim::Joined { .. } => panic!("joined"),
     };
 
     // One worker holds a target, and sees who joined.
     let (lease, known, inbox) = held(journal.claim("t", &one, at(1_000)).await?);
     assert_eq!((known, &inbox), (None, &Inbox::new()));
-    assert!(matches!(journal.claim("t", &other, at(4_999)).await?, Claim::Joined));
+    assert!(matches!(journal.claim("t", &other, at(4_999)).await?, Claim::Joined { waiting: 1 }));
     assert!(matches!(journal.claim("u", &other, at(1_000)).await?, Claim::Held { .. }));
     let GivenBack::NotYet { inbox: more } = journal.give_back(&lease, &inbox).await? else { panic!("given back") };
     assert!(more.len() == 1 && more.first().is_some_and(|mark| mark.starts_with(other.as_str())), "{more:?}");
@@ -63,11 +64,12 @@ async fn promises(journal: &dyn Journal) -> Result<()> {
         past: BTreeSet::new(),
         steps: Vec::new(),
         timeline: Vec::new(),
+        begun: Some(at(6)),
         released: Some(at(7)),
     };
     journal.write(&lease, &containment, at(4_000)).await?;
     assert_eq!(journal.read("t").await?.as_ref(), Some(&containment));
-    assert!(matches!(journal.claim("t", &other, at(7_999)).await?, Claim::Joined));
+    assert!(matches!(journal.claim("t", &other, at(7_999)).await?, Claim::Joined { .. }));
     let GivenBack::NotYet { inbox: more } = journal.give_back(&lease, &more).await? else { panic!("given back") };
     assert_eq!(journal.give_back(&lease, &more).await?, GivenBack::Yes);
     let (lease, known, inbox) = held(journal.claim("t", &one, at(7_999)).await?);
@@ -96,8 +98,10 @@ async fn promises(journal: &dyn Journal) -> Result<()> {
     // Incidents are entered once, and keep what is known of them.
     assert_eq!(journal.incident(&one).await?, None);
     let report = Report::without_finding(Outcome::because(OutcomeKind::Observed, "code", "text"));
+    let offers = BTreeMap::from([("more".to_owned(), "other".to_owned())]);
+    let approval = Approval { plan: Some("hash".to_owned()), offers };
     assert_eq!(journal.conclude(&one, &report, None).await, Err(JournalError::NoIncident(one.clone())));
-    assert_eq!(journal.approve(&one, "hash").await, Err(JournalError::NoIncident(one.clone())));
+    assert_eq!(journal.approve(&one, &approval).await, Err(JournalError::NoIncident(one.clone())));
     assert_eq!(journal.keep_first(&one, &report).await, Err(JournalError::NoIncident(one.clone())));
     journal.open(&one, None, at(1)).await?;
     journal.keep_first(&one, &report).await?;
@@ -105,16 +109,15 @@ async fn promises(journal: &dyn Journal) -> Result<()> {
     journal.keep_first(&one, &later).await?;
     assert_eq!(journal.incident(&one).await?.unwrap().report.as_ref(), Some(&report));
     journal.conclude(&one, &report, Some("digest")).await?;
-    journal.approve(&one, "hash").await?;
+    journal.approve(&one, &approval).await?;
     journal.open(&one, None, at(2)).await?;
     let record = journal.incident(&one).await?.unwrap();
-    assert_eq!(
-        (record.opened, record.told.as_deref(), record.approved.as_deref()),
-        (at(1), Some("digest"), Some("hash"))
-    );
+    assert_eq!((record.opened, record.told.as_deref(), &record.approval), (at(1), Some("digest"), &approval));
     assert_eq!(record.report.as_ref(), Some(&report));
     journal.conclude(&one, &report, None).await?;
-    assert_eq!(journal.incident(&one).await?.unwrap().told, None);
+    journal.approve(&one, &Approval::default()).await?;
+    let record = journal.incident(&one).await?.unwrap();
+    assert_eq!((record.told, record.approval), (None, Approval::default()));
     assert_eq!(journal.incidents().await?.len(), 1);
 
     // The registry knows its own groups by VPC, account and region.

@@ -109,14 +109,18 @@ impl Lab {
     /// What the recheck queue would deliver: the incident's id, after the lease has ended.
     pub async fn recheck(&self, incident: &str) -> Result<()> {
         self.clock.advance(std::time::Duration::from_secs(5))?;
-        let record = json!({"messageId": "m1", "eventSource": "aws:sqs", "body": incident});
-        let answer = self.deliver(&json!({"Records": [record]})).await?;
+        let answer = self.deliver(&self.batch(incident)).await?;
         anyhow::ensure!(
             answer == json!({"batchItemFailures": []}),
             "the recheck goes back to the queue: {answer}\n{}",
             self.function.logs().join("\n")
         );
         Ok(())
+    }
+
+    /// One message of the recheck queue.
+    pub fn batch(&self, incident: &str) -> Value {
+        json!({"Records": [{"messageId": "m1", "eventSource": "aws:sqs", "body": incident}]})
     }
 
     /// Ids of all incidents, by the command line.
@@ -140,6 +144,11 @@ impl Lab {
             "responseElements": {"assumedRoleUser": {"assumedRoleId": format!("{id}:{session}"), "arn": arn}}});
         let event = json!({"EventName": "AssumeRole", "EventSource": "sts.amazonaws.com", "AccessKeyId": key,
             "EventTime": samples::now_ms() / 1000 - 600, "CloudTrailEvent": record});
+        self.recorded(event).await
+    }
+
+    /// CloudTrail knows this event.
+    pub async fn recorded(&self, event: Value) -> Result<()> {
         self.boto3.request(json!({"op": "trail", "account": self.account, "events": [event]})).await.map(drop)
     }
 
@@ -188,6 +197,24 @@ impl Lab {
         Ok(())
     }
 
+    /// What `cordon show` says of an incident.
+    pub async fn shown(&self, incident: &str) -> Result<Value> {
+        let output = self.cordon(&["show", incident, "--json"]).await?;
+        serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("{incident}: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// The event as GuardDuty publishes it again, with evidence from after all that was done so far.
+    pub fn newer(&self, event: &Value) -> Result<Value> {
+        self.clock.advance(std::time::Duration::from_secs(60))?;
+        let mut event = event.clone();
+        let seen = cordon::domain::Timestamp::from_millis(self.clock.now_ms());
+        event["detail"]["service"]["eventLastSeen"] = json!(seen.to_string());
+        event["detail"]["updatedAt"] = json!(seen.to_string());
+        self.clock.advance(std::time::Duration::from_secs(1))?;
+        Ok(event)
+    }
+
     pub async fn call(&self, service: &str, method: &str, params: Value) -> Result<Value> {
         self.boto3.call(&self.account, service, method, params).await
     }
@@ -200,6 +227,14 @@ impl Lab {
 
     pub async fn dump(&self) -> Result<Value> {
         self.boto3.dump(&self.account).await
+    }
+
+    /// How many messages of the recheck queue wait for their time.
+    pub async fn delayed(&self) -> Result<usize> {
+        let queue = &self.durable.as_ref().context("it has no queue")?.queue;
+        let names = json!({"QueueUrl": queue, "AttributeNames": ["All"]});
+        let attributes = self.call("sqs", "get_queue_attributes", names).await?;
+        Ok(attributes["Attributes"]["ApproximateNumberOfMessagesDelayed"].as_str().unwrap_or_default().parse()?)
     }
 
     pub async fn messages(&self) -> Result<Vec<Value>> {
@@ -301,11 +336,11 @@ pub fn differences(before: &Value, after: &Value) -> Vec<String> {
     found
 }
 
-/// The differences that no action declares to keep: prepared groups, evidence, and EC2's default timeouts, which cannot be unset.
+/// The differences that no action declares to keep: prepared groups, evidence, ended sessions, and EC2's default timeouts, which cannot be unset.
 pub fn undeclared(before: &Value, after: &Value) -> Vec<String> {
     let mut found = differences(before, after);
     found.retain(|difference| {
-        let is_kept = ["/security_groups/sg-", "/tags/sg-", "/snapshots/snap-", "/tags/snap-"]
+        let is_kept = ["/security_groups/sg-", "/sessions/", "/tags/sg-", "/snapshots/snap-", "/tags/snap-"]
             .iter()
             .any(|start| difference.starts_with(start));
         let is_default = difference.contains("/connection_tracking: null -> ")

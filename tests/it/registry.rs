@@ -18,14 +18,37 @@ struct Scenario {
     full: bool,
     /// The groups of the VPC are made ahead, so that interfaces pass the open one.
     prepared: bool,
+    /// What an operator asks for beyond the plan, once it is contained.
+    offers: &'static str,
 }
 
 const SCENARIOS: [Scenario; 4] = [
-    Scenario { sample: "instance-c2-network", world: &["scaling", "targets"], full: false, prepared: true },
-    Scenario { sample: "key-used-from-outside", world: &["credentials"], full: false, prepared: false },
-    Scenario { sample: "key-used-from-outside", world: &[], full: true, prepared: false },
-    Scenario { sample: "role-session-exfiltrated", world: &[], full: false, prepared: false },
+    Scenario {
+        sample: "instance-c2-network",
+        world: &["scaling", "targets"],
+        full: false,
+        prepared: true,
+        offers: "stop-instance,disassociate-instance-profile,terminate-sessions",
+    },
+    Scenario { sample: "key-used-from-outside", world: &["credentials"], full: false, prepared: false, offers: "" },
+    Scenario { sample: "key-used-from-outside", world: &[], full: true, prepared: false, offers: "" },
+    Scenario {
+        sample: "role-session-exfiltrated",
+        world: &[],
+        full: false,
+        prepared: false,
+        offers: "whole-role-cutoff",
+    },
 ];
+
+/// What is delivered when something happens to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The finding.
+    Finding,
+    /// The recheck after an operator asked for all that is offered.
+    Offers,
+}
 
 impl Scenario {
     async fn lab(self) -> Result<Lab> {
@@ -51,6 +74,10 @@ impl Scenario {
                 lab.call("iam", "attach_user_policy", attach).await?;
             }
         }
+        if self.offers.contains("terminate-sessions") {
+            let open = json!({"op": "session", "account": lab.account, "target": lab.id("/victim/instance")});
+            lab.boto3.request(open).await?;
+        }
         if self.prepared {
             anyhow::ensure!(lab.cordon(&["prepare"]).await?.status.success(), "cannot prepare");
         }
@@ -59,16 +86,36 @@ impl Scenario {
     }
 
     /// Each call of one containment as the nth of its operation: ids differ from world to world and cannot name a position here.
-    async fn positions(self) -> Result<Vec<(String, u32, bool)>> {
+    async fn positions(self) -> Result<Vec<(Phase, String, u32, bool)>> {
         let lab = self.lab().await?;
-        assert_eq!(kind(&lab.deliver(&lab.event(self.sample)?).await?), "Contained");
-        let mut found: Vec<(String, u32, bool)> = Vec::new();
-        for call in lab.proxy.calls() {
-            let nth = found.iter().filter(|(operation, ..)| *operation == call.operation).count() + 1;
-            found.push((call.operation, u32::try_from(nth)?, call.mutating));
+        let event = lab.event(self.sample)?;
+        assert_eq!(kind(&lab.deliver(&event).await?), "Contained");
+        let mut found = numbered(Phase::Finding, &lab)?;
+        if !self.offers.is_empty() {
+            self.ask(&lab, &event).await?;
+            lab.recheck(&lab.incident_of(&event)?).await?;
+            found.extend(numbered(Phase::Offers, &lab)?);
         }
         Ok(found)
     }
+
+    /// An operator asks for all that is offered; what the command itself does is of no interest here.
+    async fn ask(self, lab: &Lab, event: &Value) -> Result<()> {
+        let output = lab.cordon(&["approve", &lab.incident_of(event)?, "--with", self.offers]).await?;
+        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        lab.clock.advance(Duration::from_secs(5))?;
+        lab.proxy.clear();
+        Ok(())
+    }
+}
+
+fn numbered(phase: Phase, lab: &Lab) -> Result<Vec<(Phase, String, u32, bool)>> {
+    let mut found: Vec<(Phase, String, u32, bool)> = Vec::new();
+    for call in lab.proxy.calls() {
+        let nth = found.iter().filter(|(_, operation, ..)| *operation == call.operation).count() + 1;
+        found.push((phase, call.operation, u32::try_from(nth)?, call.mutating));
+    }
+    Ok(found)
 }
 
 #[tokio::test]
@@ -79,7 +126,8 @@ async fn every_action_is_in_a_scenario_and_asks_for_what_it_declares() -> Result
         // Making the groups takes permissions too.
         let lab = Scenario { prepared: false, ..scenario }.lab().await?;
         let before = lab.dump().await?;
-        let report = lab.deliver(&lab.event(scenario.sample)?).await?;
+        let event = lab.event(scenario.sample)?;
+        let report = lab.deliver(&event).await?;
         assert_eq!(kind(&report), "Contained", "{scenario:?}: {report:#}");
         playbooks.insert(report["playbook"].as_str().unwrap().to_owned());
         for step in report["steps"].as_array().unwrap() {
@@ -87,8 +135,19 @@ async fn every_action_is_in_a_scenario_and_asks_for_what_it_declares() -> Result
             acted.insert(step["action"].as_str().unwrap().to_owned());
         }
         contains.extend(operations(&lab));
-        let contained = lab.dump().await?;
         let incident = report["incident"].as_str().unwrap();
+        if !scenario.offers.is_empty() {
+            scenario.ask(&lab, &event).await?;
+            lab.recheck(incident).await?;
+            contains.extend(operations(&lab));
+            let shown = lab.cordon(&["show", incident, "--json"]).await?;
+            let shown: Value = serde_json::from_slice(&shown.stdout)?;
+            for step in shown["containment"]["steps"].as_array().unwrap() {
+                assert_eq!(step["state"], "done", "{scenario:?}: {step:#}");
+                acted.insert(step["change"]["action"].as_str().unwrap().to_owned());
+            }
+        }
+        let contained = lab.dump().await?;
 
         // Twice is once.
         lab.proxy.clear();
@@ -141,8 +200,8 @@ fn operations(lab: &Lab) -> BTreeSet<String> {
 async fn whatever_fails_or_dies_on_the_way_it_is_contained_in_the_end_and_goes_back() -> Result<()> {
     let mut cells = Vec::new();
     for scenario in SCENARIOS {
-        for (n, (operation, nth, mutating)) in scenario.positions().await?.into_iter().enumerate() {
-            let cell = |hits| Cell { scenario, operation: operation.clone(), nth, hits, by_event: n % 2 == 1 };
+        for (n, (phase, operation, nth, mutating)) in scenario.positions().await?.into_iter().enumerate() {
+            let cell = |hits| Cell { scenario, phase, operation: operation.clone(), nth, hits, by_event: n % 2 == 1 };
             cells.extend([cell(Hits::Kill(When::Before)), cell(Hits::Kill(When::After))]);
             // Each position meets one of these here; `make faults` tries them all.
             let (when, how, lasting) = FAULTS[n % FAULTS.len()];
@@ -163,6 +222,9 @@ async fn whatever_fails_or_dies_on_the_way_it_is_contained_in_the_end_and_goes_b
     Ok(())
 }
 
+/// The actions that are never in a plan unasked.
+const BEYOND: [&str; 4] = ["ec2.instance.power", "ec2.instance.profile", "iam.role.cutoff", "ssm.session.state"];
+
 const FAULTS: [(When, How, Lasting); 6] = [
     (When::Before, How::Throttled, Lasting::Once),
     (When::After, How::Cut, Lasting::Once),
@@ -182,6 +244,7 @@ enum Hits {
 #[derive(Debug)]
 struct Cell {
     scenario: Scenario,
+    phase: Phase,
     operation: String,
     nth: u32,
     hits: Hits,
@@ -195,13 +258,21 @@ impl Cell {
         let before = lab.dump().await?;
         let event = lab.event(self.scenario.sample)?;
         let at = Match { operation: self.operation, resource: None, occurrence: Some(self.nth) };
+        let delivered = match self.phase {
+            Phase::Finding => event.clone(),
+            Phase::Offers => {
+                assert_eq!(kind(&lab.deliver(&event).await?), "Contained", "{cell}");
+                self.scenario.ask(&lab, &event).await?;
+                lab.batch(&lab.incident_of(&event)?)
+            }
+        };
         match self.hits {
-            Hits::Kill(when) => lab.kill_at(&event, at, when).await.with_context(|| cell.clone())?,
+            Hits::Kill(when) => lab.kill_at(&delivered, at, when).await.with_context(|| cell.clone())?,
             Hits::Fault(when, how, lasting) => {
                 lab.proxy.fail(Fault { at, when, how, lasting });
-                let answer = lab.function.invoke(&event).await?;
+                let answer = lab.function.invoke(&delivered).await?;
                 // A fault that passes is healed at once, by the SDK or by reading.
-                if let (Lasting::Once, Answer::Response(report)) = (lasting, &answer) {
+                if let (Lasting::Once, Phase::Finding, Answer::Response(report)) = (lasting, self.phase, &answer) {
                     assert_eq!(kind(report), "Contained", "{cell}: {report:#}");
                 }
             }
@@ -211,7 +282,7 @@ impl Cell {
         lab.clock.advance(Duration::from_secs(5))?;
         let id = lab.incident_of(&event)?;
         // A recheck can only come where the messages had left and the plan is there.
-        if by_recheck(&lab).await? && !self.by_event {
+        if self.phase == Phase::Offers || (by_recheck(&lab).await? && !self.by_event) {
             lab.recheck(&id).await.with_context(|| cell.clone())?;
         } else {
             let report = lab.deliver(&event).await.with_context(|| cell.clone())?;
@@ -222,6 +293,11 @@ impl Cell {
         let steps = shown["containment"]["steps"].as_array().with_context(|| format!("{cell}: {shown:#}"))?;
         let is_held = |step: &Value| step["state"] == "done" || step["state"] == "already";
         assert!(!steps.is_empty() && steps.iter().all(is_held), "{cell}: {shown:#}");
+        if self.phase == Phase::Offers {
+            let asked_for = self.scenario.offers.split(',').count();
+            let is_asked_for = |step: &&Value| BEYOND.iter().any(|action| step["change"]["action"] == *action);
+            assert_eq!(steps.iter().filter(is_asked_for).count(), asked_for, "{cell}: {shown:#}");
+        }
         let output = lab.cordon(&["release", &id, "--reactivate-keys"]).await?;
         let said = [output.stdout, output.stderr].concat();
         assert!(output.status.success(), "{cell}: {}", String::from_utf8_lossy(&said));
@@ -232,10 +308,8 @@ impl Cell {
 
 /// Whether the three messages had left, and the plan is in the journal.
 async fn by_recheck(lab: &Lab) -> Result<bool> {
-    let Durable { queue, table } = lab.durable.clone().context("durable")?;
-    let names = json!({"QueueUrl": queue, "AttributeNames": ["All"]});
-    let attributes = lab.call("sqs", "get_queue_attributes", names).await?;
+    let Durable { table, .. } = lab.durable.clone().context("durable")?;
     let items = lab.call("dynamodb", "scan", json!({"TableName": table})).await?;
     let journalled = items["Items"].as_array().unwrap().iter().any(|item| item.get("containment").is_some());
-    Ok(journalled && attributes["Attributes"]["ApproximateNumberOfMessagesDelayed"] == "3")
+    Ok(journalled && lab.delayed().await? == 3)
 }

@@ -14,6 +14,7 @@ def dump(aws: Aws, region: str, _request: dict[str, Any]) -> dict[str, Any]:
         "network_interfaces": dump_interfaces(aws, region),
         "security_groups": dump_groups(aws, region),
         "snapshots": dump_snapshots(aws, region),
+        "sessions": dump_sessions(aws, region),
         "scaling_groups": dump_scaling_groups(aws, region),
         "target_groups": dump_target_groups(aws, region),
         "tags": dump_tags(aws, region),
@@ -102,6 +103,12 @@ def dump_groups(aws: Aws, region: str) -> dict[str, Any]:
         }
         for group in aws.all_of("ec2", region, "describe_security_groups", "SecurityGroups")
     }
+
+
+def dump_sessions(aws: Aws, region: str) -> dict[str, Any]:
+    """Open ones of SSM's Session Manager."""
+    found = aws.client("ssm", region).get_paginator("describe_sessions").paginate(State="Active")
+    return {session["SessionId"]: session["Target"] for page in found for session in page["Sessions"]}
 
 
 def dump_snapshots(aws: Aws, region: str) -> dict[str, Any]:

@@ -61,7 +61,7 @@ const QUERY_IDS: &[&str] = &[
 ];
 
 const JSON_IDS: &[&str] =
-    &["QueueUrl", "TopicArn", "SecretId", "KeyId", "InstanceId", "ConfigurationRecorderName", "Name"];
+    &["QueueUrl", "TopicArn", "SecretId", "KeyId", "InstanceId", "SessionId", "ConfigurationRecorderName", "Name"];
 
 /// Reads a request in whatever protocol it is.
 pub fn read(parts: &Parts, body: &[u8]) -> Asked {

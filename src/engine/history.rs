@@ -1,0 +1,215 @@
+//! Who set what, by CloudTrail: a release must not give the account back to the attacker as he had arranged it, and people want to
+//! know who has changed since what was contained.
+
+use super::Course;
+use crate::{
+    actions::AnyChange,
+    aws::{Aws, AwsError},
+    decision::Treatment,
+    domain::{Region, Target, Text, Timestamp},
+    survey::trail::{self, By, Looked, Window},
+};
+use futures::future::try_join_all;
+use serde_json::Value;
+use std::{collections::BTreeSet, time::Duration};
+
+/// A thousand calls of one principal in one region: ten seconds of looking.
+const MOST_PAGES: usize = 20;
+/// Of a thing that somebody changed, only the last ones are of interest.
+const FEW_PAGES: usize = 2;
+/// Where the finding does not say since when.
+const LOOK_BACK: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What those whom the containment is about have called between the first evidence and the containment.
+#[derive(Debug)]
+pub struct History {
+    calls: Result<Vec<Value>, String>,
+}
+
+/// A principal as CloudTrail names it: unique id, for a session with its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Actor {
+    /// `AIDA…` or `AROA…:session`.
+    principal: String,
+    /// The user's or the session's.
+    name: String,
+}
+
+impl History {
+    /// Asked before the lease is taken, because CloudTrail takes its time.
+    pub async fn read(aws: &Aws, case: &Treatment, course: &Course) -> Self {
+        let until = course.begun().unwrap_or_else(|| aws.now());
+        let window = Window { from: case.first_seen.unwrap_or(until.minus(LOOK_BACK)), until: Some(until) };
+        let regions = trail::regions(aws, region(&case.target));
+        let actors = actors(course);
+        let searches = actors.iter().flat_map(|actor| regions.iter().map(move |region| (actor, region)));
+        let one = async |(actor, region): (&Actor, &Region)| {
+            let Looked { mut records, is_cut } =
+                trail::look_up(aws, region, By::Name(&actor.name), window, MOST_PAGES).await?;
+            records.retain(|record| {
+                record.pointer("/userIdentity/principalId") == Some(&Value::from(actor.principal.as_str()))
+            });
+            Ok::<_, AwsError>((records, is_cut))
+        };
+        let calls = match try_join_all(searches.map(one)).await {
+            Ok(found) if found.iter().any(|(_, is_cut)| *is_cut) => {
+                Err("they made more calls than could be looked through".to_owned())
+            }
+            Ok(found) => Ok(found.into_iter().flat_map(|(records, _)| records).collect()),
+            Err(error) => Err(error.to_string()),
+        };
+        Self { calls }
+    }
+
+    /// Why a change must not simply be put back; `None` where what was there before is nobody's trap, as far as CloudTrail knows.
+    pub fn objects(&self, change: &AnyChange, target: &Target) -> Option<String> {
+        match &self.calls {
+            Ok(calls) => {
+                let call = calls.iter().find(|call| is_set_by(change, target, call))?;
+                Some(format!(
+                    "what was there before was set by {}: look at it, and release with --force if it is right",
+                    shown(call)
+                ))
+            }
+            Err(why) => Some(format!(
+                "whether the attacker had set what was there before could not be looked up ({why}): release with --force if it is right"
+            )),
+        }
+    }
+}
+
+/// Who has changed a thing since it was contained, by the last such call that was not Cordon's; `None` where CloudTrail knows nothing (yet).
+pub async fn changed_by(aws: &Aws, change: &AnyChange, course: &Course) -> Result<Option<String>, AwsError> {
+    let from = course.begun().unwrap_or_else(|| aws.now().minus(LOOK_BACK));
+    let window = Window { from, until: None };
+    let regions = trail::regions(aws, region(course.target()));
+    let searches =
+        regions.iter().map(|region| trail::look_up(aws, region, By::Resource(change.resource()), window, FEW_PAGES));
+    let mut calls: Vec<Value> = try_join_all(searches).await?.into_iter().flat_map(|looked| looked.records).collect();
+    calls.retain(|call| is_set_by(change, course.target(), call) && !is_ours(call));
+    calls.sort_by_key(|call| std::cmp::Reverse(moment(call)));
+    Ok(calls.first().map(shown))
+}
+
+fn region(target: &Target) -> Option<&Region> {
+    match target {
+        Target::Instance { region, .. } => Some(region),
+        Target::User { .. } | Target::RoleSession { .. } => None,
+    }
+}
+
+/// The target, and the sessions that are denied with it.
+fn actors(course: &Course) -> BTreeSet<Actor> {
+    let target = match course.target() {
+        Target::User { name, id, .. } => Some(Actor { principal: id.to_string(), name: name.to_string() }),
+        Target::RoleSession { id, session, .. } => {
+            Some(Actor { principal: format!("{id}:{session}"), name: session.to_string() })
+        }
+        Target::Instance { .. } => None,
+    };
+    let sessions = course.steps().filter_map(|(change, _)| match change {
+        AnyChange::SessionDeny(change) => {
+            let (id, session) = (&change.target.role_id, &change.target.session);
+            Some(Actor { principal: format!("{id}:{session}"), name: session.to_string() })
+        }
+        _ => None,
+    });
+    target.into_iter().chain(sessions).collect()
+}
+
+/// Whether that call, which went through, could have set the thing of the change.
+fn is_set_by(change: &AnyChange, target: &Target, call: &Value) -> bool {
+    let name = call.get("eventName").and_then(Value::as_str).unwrap_or_default();
+    let failed = call.get("errorCode").is_some_and(|code| !code.is_null());
+    let mentions = |what: &str| {
+        ["requestParameters", "responseElements"].iter().any(|part| call.get(part).is_some_and(|part| says(part, what)))
+    };
+    if failed {
+        return false;
+    }
+    // The instance's own call for the groups of its one interface does not name the interface.
+    if let (AnyChange::InterfaceGroups(_), "ModifyInstanceAttribute", Target::Instance { id, .. }) =
+        (change, name, target)
+    {
+        return call.pointer("/requestParameters/groupSet").is_some() && mentions(id.as_str());
+    }
+    change.is_set_by(name) && mentions(change.resource())
+}
+
+/// Whether one of the strings in it is exactly that.
+fn says(value: &Value, what: &str) -> bool {
+    match value {
+        Value::String(text) => text == what,
+        Value::Array(values) => values.iter().any(|value| says(value, what)),
+        Value::Object(members) => members.values().any(|value| says(value, what)),
+        _ => false,
+    }
+}
+
+fn is_ours(call: &Value) -> bool {
+    call.get("userAgent").and_then(Value::as_str).is_some_and(|agent| agent.contains(" cordon/"))
+}
+
+fn moment(call: &Value) -> Option<Timestamp> {
+    call.get("eventTime").and_then(Value::as_str).and_then(Timestamp::parse)
+}
+
+/// Who, how and when: a stranger's words, cut and cleaned.
+fn shown(call: &Value) -> String {
+    let text = |pointer: &str| call.pointer(pointer).and_then(Value::as_str).map(Text::new);
+    let who = text("/userIdentity/arn")
+        .or_else(|| text("/userIdentity/principalId"))
+        .unwrap_or_else(|| Text::new("somebody"));
+    let when = moment(call).map(|at| format!(" at {at}")).unwrap_or_default();
+    format!("{who}{when} ({})", text("/eventName").unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        actions::{Change, Group, Groups, InterfaceGroups},
+        domain::{AccountId, GroupId, InstanceId, InterfaceId, VpcId},
+    };
+    use serde_json::json;
+
+    #[test]
+    fn only_a_call_that_went_through_and_names_the_thing_has_set_it() {
+        let (account, region) = (AccountId::parse("111122223333").unwrap(), Region::parse("us-east-1").unwrap());
+        let target = Target::Instance {
+            account: account.clone(),
+            region: region.clone(),
+            id: InstanceId::parse("i-0a1b2c3d").unwrap(),
+            profile_hint: None,
+            vpc_hint: None,
+        };
+        let interface = InterfaceGroups {
+            account,
+            region,
+            vpc: VpcId::parse("vpc-0000000a").unwrap(),
+            interface: InterfaceId::parse("eni-0000000a").unwrap(),
+        };
+        let before = Groups([Group::Id(GroupId::parse("sg-0000000a").unwrap())].into());
+        let change = Change { target: interface, before, after: Groups::quarantine() }.into();
+        let of = |name: &str, parameters: Value| json!({"eventName": name, "requestParameters": parameters});
+        let eni = json!({"networkInterfaceId": "eni-0000000a", "groupSet": {"items": [{"groupId": "sg-1"}]}});
+        let mut failed = of("ModifyNetworkInterfaceAttribute", eni.clone());
+        failed["errorCode"] = json!("Client.UnauthorizedOperation");
+        for (call, expected) in [
+            (of("ModifyNetworkInterfaceAttribute", eni.clone()), true),
+            (of("ModifyNetworkInterfaceAttribute", json!({"networkInterfaceId": "eni-0000000a0"})), false),
+            (of("DescribeNetworkInterfaces", eni), false),
+            (failed, false),
+            (of("ModifyInstanceAttribute", json!({"instanceId": "i-0a1b2c3d", "groupSet": {"items": []}})), true),
+            (of("ModifyInstanceAttribute", json!({"instanceId": "i-0a1b2c3e", "groupSet": {"items": []}})), false),
+            (
+                of("ModifyInstanceAttribute", json!({"instanceId": "i-0a1b2c3d", "disableApiStop": {"value": true}})),
+                false,
+            ),
+            (json!({"eventName": "ModifyNetworkInterfaceAttribute", "requestParameters": null}), false),
+            (json!([]), false),
+        ] {
+            assert_eq!(is_set_by(&change, &target, &call), expected, "{call}");
+        }
+    }
+}
