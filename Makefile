@@ -76,9 +76,10 @@ demo: venv ## incidents from finding to mail, on this machine and without an AWS
 	cargo build $(LOCKED) $(FEATURES) --bin responder --bin cordon
 	cargo run $(LOCKED) -p cordon-support --bin demo -- --responder $(TARGET)/debug/responder
 
-check-data: venv ## replay the public findings of ../shared/data and compare with what is expected of them
+check-data: venv ## replay the public findings of ../shared/data, compare, and resolve all identities of its records
 	cargo build $(LOCKED) $(FEATURES) --bin cordon
 	$(VENV)/bin/python tests/support/check_data.py --cordon $(TARGET)/debug/cordon --shared $(SHARED)
+	CORDON_SHARED=$(SHARED) cargo test $(LOCKED) $(FEATURES) --test it -- --ignored --nocapture identities::
 
 manual: ## write docs/manual.md anew from the pages of playbooks and actions
 	UPDATE_MANUAL=1 cargo test $(LOCKED) $(FEATURES) --test it manual::

@@ -68,6 +68,18 @@ pub fn whose(identity: &Identity<'_>) -> Result<Principal, Cannot> {
             "an AWS service made the call: look at who told it to, and at the resource's policy",
         )),
         UserType::Directory => Err(Cannot::because("directory", "the identity lies in a directory: disable it there")),
+        UserType::SamlUser => Err(Cannot::because(
+            "saml-user",
+            "he signs in by SAML and works with a role's session, which can be contained: disable him at the identity provider",
+        )),
+        UserType::WebIdentityUser => Err(Cannot::because(
+            "web-identity-user",
+            "he signs in by OpenID Connect and works with a role's session, which can be contained: disable him at the provider",
+        )),
+        UserType::IdentityCenterUser => Err(Cannot::because(
+            "identity-center-user",
+            "he belongs to Identity Center: revoke his sessions or disable him there",
+        )),
         UserType::Unknown => {
             Err(Cannot::because("unknown-identity", "the event does not say in a known form who acted"))
         }

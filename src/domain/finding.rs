@@ -114,7 +114,7 @@ pub struct AccessKeyResource {
     pub user_type: UserType,
 }
 
-/// `userType` of GuardDuty's accessKeyDetails.
+/// `userType` of GuardDuty's accessKeyDetails, `type` of CloudTrail's userIdentity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UserType {
@@ -126,6 +126,11 @@ pub enum UserType {
     AwsAccount,
     AwsService,
     Directory,
+    /// Who signs in by SAML, before he has a role's session.
+    SamlUser,
+    /// The same by OpenID Connect.
+    WebIdentityUser,
+    IdentityCenterUser,
     Unknown,
 }
 

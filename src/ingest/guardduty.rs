@@ -2,7 +2,7 @@
 //! Members after botocore's service model of guardduty, shape `Finding`.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{Ingested, cursor::Cursor, ended};
+use super::{Ingested, cursor::Cursor, ended, identity};
 use crate::domain::{
     AccessKeyId, AccessKeyResource, AccountId, Action, Arn, Direction, Finding, FindingId, FindingType, Gap,
     InstanceId, InstanceResource, Lifecycle, OutcomeKind, Partition, Region, Resource, Role, Score, Text, UserType,
@@ -121,26 +121,13 @@ fn access_key(at: Cursor<'_>, gaps: &mut Vec<Gap>) -> Option<AccessKeyResource> 
         key: at.get("accessKeyId").parse("resource.accessKeyDetails.accessKeyId", AccessKeyId::parse, gaps),
         principal_id: at.get("principalId").text().unwrap_or_default(),
         name: at.get("userName").text().unwrap_or_default(),
-        user_type: at.get("userType").str().map_or(UserType::Unknown, user_type),
+        user_type: at.get("userType").str().map_or(UserType::Unknown, identity::user_type),
     })
 }
 
 fn other(what: &'static str, at: Cursor<'_>, names: &[&str]) -> Option<Resource> {
     let name = names.iter().find_map(|name| at.path(name).text())?;
     Some(Resource::Other { what, name })
-}
-
-fn user_type(text: &str) -> UserType {
-    match text {
-        "IAMUser" => UserType::IamUser,
-        "AssumedRole" | "Role" => UserType::AssumedRole,
-        "FederatedUser" => UserType::FederatedUser,
-        "Root" => UserType::Root,
-        "AWSAccount" => UserType::AwsAccount,
-        "AWSService" => UserType::AwsService,
-        "Directory" => UserType::Directory,
-        _ => UserType::Unknown,
-    }
 }
 
 fn role(text: &str) -> Role {

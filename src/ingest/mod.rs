@@ -4,8 +4,10 @@
 mod cursor;
 mod envelope;
 mod guardduty;
+mod identity;
 mod replay;
 
+pub use identity::Caller;
 pub use replay::{Piece, pieces};
 
 use crate::domain::{Finding, Outcome, OutcomeKind};
