@@ -225,6 +225,14 @@ impl Lab {
         self.boto3.request(request).await.map(drop)
     }
 
+    /// The names of an interface's groups.
+    pub async fn group_of(&self, interface: &str) -> Result<String> {
+        let dump = self.dump().await?;
+        let groups = dump["network_interfaces"][interface]["groups"].as_array().context("no such interface")?;
+        let name = |group: &Value| dump["security_groups"][group.as_str()?]["name"].as_str();
+        Ok(groups.iter().filter_map(name).collect::<Vec<_>>().join(", "))
+    }
+
     pub async fn dump(&self) -> Result<Value> {
         self.boto3.dump(&self.account).await
     }
