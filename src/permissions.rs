@@ -12,6 +12,7 @@ pub fn responder() -> BTreeSet<&'static str> {
         "dynamodb:PutItem",
         "dynamodb:Query",
         "dynamodb:UpdateItem",
+        "ec2:DescribeVpcs",
         "sns:Publish",
         "sqs:SendMessage",
     ];

@@ -1,7 +1,10 @@
 //! The whole story: an event or a recheck comes in, one outcome goes out.
 
 mod contain;
+mod sweep;
 mod told;
+
+pub use sweep::Swept;
 
 use crate::{
     analyst::{Analyst, SurveyFailed},
@@ -68,7 +71,7 @@ impl Responder {
             }
             Decision::Treat { treatment, .. } => self.treat(&treatment, &Occasion::Delivery, deadline).await?,
         };
-        Ok(self.concluded(report))
+        Ok(self.concluded(report).await)
     }
 
     /// Looks at an incident again: finishes what is half done, contains again what was undone, acts on an approval.
@@ -79,16 +82,20 @@ impl Responder {
         let ended = |code, why: String| Report::without_finding(Outcome::because(OutcomeKind::Ignored, code, why));
         let id = match IncidentId::parse(incident) {
             Ok(id) => id,
-            Err(error) => return Ok(self.concluded(ended("no-incident-id", error.to_string()))),
+            Err(error) => return Ok(self.concluded(ended("no-incident-id", error.to_string())).await),
         };
         let Some(record) = self.analyst.journal.incident(&id).await? else {
-            return Ok(self.concluded(ended("no-incident", format!("there is no incident `{id}`"))));
+            return Ok(self.concluded(ended("no-incident", format!("there is no incident `{id}`"))).await);
         };
         let nothing = || ended("nothing-to-recheck", format!("nothing was changed for incident {id}"));
         let IncidentRecord { treatment, approval, .. } = record;
-        let Some(mut case) = treatment else { return Ok(self.concluded(nothing())) };
+        let Some(mut case) = treatment else { return Ok(self.concluded(nothing()).await) };
         let known = self.journal().read(&case.target.key()).await?;
         let is_held = known.is_some_and(|known| known.released.is_none() && !known.is_over());
+        // An approval that nobody acted on in its time is none.
+        let expiry = self.analyst.policy.approval_expiry();
+        let is_current = approval.at.is_some_and(|at| at.age(self.now()).is_none_or(|age| age < expiry));
+        let approval = if is_current { approval } else { Approval::default() };
         // What was allowed when it was judged may not be any more; what is held is looked after in any case.
         case.mode = case.mode.min(self.analyst.ceiling);
         if !is_held && self.analyst.policy.is_stale(case.judged, self.now()) {
@@ -97,10 +104,10 @@ impl Responder {
         let occasion = match approval.is_empty() {
             false => Occasion::Approved(approval),
             true if is_held || case.mode == Mode::Contain => Occasion::Recheck,
-            true => return Ok(self.concluded(nothing())),
+            true => return Ok(self.concluded(nothing()).await),
         };
         let report = self.treat(&case, &occasion, deadline).await?;
-        Ok(self.concluded(report))
+        Ok(self.concluded(report).await)
     }
 
     async fn treat(&self, case: &Treatment, occasion: &Occasion, deadline: Option<Timestamp>) -> Result<Report, Retry> {
@@ -131,17 +138,31 @@ impl Responder {
         Ok(record.is_some_and(|record| record.told == Some(Notification::digest(report))))
     }
 
-    /// Tells people, once for each change of an incident's outcome.
-    async fn tell_once(&self, report: &Report) -> Result<(), Retry> {
-        let Some(incident) = &report.incident else { return Ok(()) };
-        if !Notification::is_due(report) || self.is_told(report).await? {
-            return Ok(());
+    /// Tells people, once for each change of an incident's outcome. Returns whether they were told now.
+    async fn tell_once(&self, report: &Report) -> Result<bool, Retry> {
+        if report.incident.is_none() || !Notification::is_due(report) || self.is_told(report).await? {
+            return Ok(false);
         }
-        self.notifier.publish(&Notification::of(report)).await?;
-        Ok(self.journal().conclude(incident, report, Some(&Notification::digest(report))).await?)
+        self.tell(report).await
     }
 
-    fn concluded(&self, report: Report) -> Report {
+    /// Tells people. What could not be sent is kept, and the next recheck or sweep sends it.
+    async fn tell(&self, report: &Report) -> Result<bool, Retry> {
+        let Some(incident) = &report.incident else { return Ok(false) };
+        let digest = match self.notifier.publish(&Notification::of(report)).await {
+            Ok(()) => Some(Notification::digest(report)),
+            Err(error) if self.journal().is_durable() => {
+                tracing::error!(%incident, %error, "people could not be told yet");
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.journal().conclude(incident, report, digest.as_deref(), self.now()).await?;
+        Ok(digest.is_some())
+    }
+
+    async fn concluded(&self, report: Report) -> Report {
+        self.count_for_digest(&report).await;
         log(&report);
         metrics::count(&report, self.clock.now_millis());
         report

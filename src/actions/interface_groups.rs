@@ -8,7 +8,7 @@
 //! Connections that were established before may go on: security groups do not cut tracked flows. DNS to the VPC resolver and
 //! the instance metadata service are not filtered by security groups.
 
-use super::{Action, Permissions, QuarantineGroup, Release};
+use super::{Action, OwnGroups, Permissions, Release};
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, GroupId, InterfaceId, Region, VpcId},
@@ -34,6 +34,8 @@ pub struct Groups(pub BTreeSet<Group>);
 pub enum Group {
     /// The registered group of that VPC, proven empty.
     Quarantine,
+    /// The registered group of that VPC through which interfaces pass. Ours, and never where one may stay.
+    Passage,
     Id(GroupId),
 }
 
@@ -63,7 +65,7 @@ impl Action for InterfaceGroups {
     fn command(&self, to: &Groups) -> Option<String> {
         let id = |group: &Group| match group {
             Group::Id(id) => Some(id.to_string()),
-            Group::Quarantine => None,
+            Group::Quarantine | Group::Passage => None,
         };
         let groups = to.0.iter().map(id).collect::<Option<Vec<_>>>()?.join(" ");
         let (region, interface) = (&self.region, &self.interface);
@@ -72,17 +74,21 @@ impl Action for InterfaceGroups {
         ))
     }
 
+    fn is_due(before: &Groups) -> bool {
+        *before == Groups::passage()
+    }
+
     async fn read(&self, aws: &Aws) -> Result<Groups, AwsError> {
         const OPERATION: &str = "ec2:DescribeNetworkInterfaces";
         let ec2 = aws.ec2(&self.region);
-        let (answer, quarantine) = futures::join!(
+        let (answer, ours) = futures::join!(
             ec2.describe_network_interfaces().network_interface_ids(self.interface.as_str()).send(),
-            aws.quarantine_groups(&self.account, &self.region),
+            aws.own_groups(&self.account, &self.region),
         );
-        let (answer, quarantine) = (answer.map_err(classify(OPERATION))?, quarantine?);
+        let (answer, ours) = (answer.map_err(classify(OPERATION))?, ours?);
         let interface =
             answer.network_interfaces().first().ok_or_else(|| AwsError::incomplete(OPERATION, "no interface"))?;
-        Groups::folded(interface.groups(), quarantine.get(&self.vpc))
+        Groups::folded(interface.groups(), ours.get(&self.vpc))
             .ok_or_else(|| AwsError::incomplete(OPERATION, "a group id that is none"))
     }
 
@@ -93,6 +99,9 @@ impl Action for InterfaceGroups {
             call = call.groups(match group {
                 Group::Id(id) => id.to_string(),
                 Group::Quarantine => aws.ensure_quarantine(&self.account, &self.region, &self.vpc).await?.to_string(),
+                Group::Passage => {
+                    return Err(AwsError::incomplete("ec2:ModifyNetworkInterfaceAttribute", "nothing is left open"));
+                }
             });
         }
         call.send().await.map(drop).map_err(classify("ec2:ModifyNetworkInterfaceAttribute"))
@@ -123,13 +132,24 @@ impl Groups {
         Self([Group::Quarantine].into())
     }
 
+    /// Where an interface is for a moment.
+    pub fn passage() -> Self {
+        Self([Group::Passage].into())
+    }
+
     /// The one way from the wire to a state: the survey makes `before` with it, `read` makes what is compared with it.
     /// `None` if AWS named a group by something that is no group id.
-    pub fn folded(wire: &[aws_sdk_ec2::types::GroupIdentifier], quarantine: Option<&QuarantineGroup>) -> Option<Self> {
+    pub fn folded(wire: &[aws_sdk_ec2::types::GroupIdentifier], ours: Option<&OwnGroups>) -> Option<Self> {
         let fold = |id: &str| {
             let id = GroupId::parse(id).ok()?;
-            // INVARIANT: a group of ours with a rule in it is no quarantine.
-            Some(if quarantine.is_some_and(|q| q.empty && q.id == id) { Group::Quarantine } else { Group::Id(id) })
+            let is = |group: Option<&GroupId>| group == Some(&id);
+            Some(if is(ours.and_then(OwnGroups::empty_quarantine)) {
+                Group::Quarantine
+            } else if is(ours.and_then(|ours| ours.passage.as_ref()).map(|group| &group.id)) {
+                Group::Passage
+            } else {
+                Group::Id(id)
+            })
         };
         wire.iter().map(|group| group.group_id().and_then(fold)).collect::<Option<BTreeSet<_>>>().map(Self)
     }
@@ -149,6 +169,7 @@ impl fmt::Display for Groups {
             }
             match group {
                 Group::Quarantine => f.write_str("quarantine")?,
+                Group::Passage => f.write_str("passage")?,
                 Group::Id(id) => write!(f, "{id}")?,
             }
         }
@@ -159,13 +180,15 @@ impl fmt::Display for Groups {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actions::OwnGroup;
     use aws_sdk_ec2::types::GroupIdentifier;
 
     #[test]
     fn only_the_registered_group_that_is_empty_is_the_quarantine() {
         let wire =
             |ids: &[&str]| ids.iter().map(|id| GroupIdentifier::builder().group_id(*id).build()).collect::<Vec<_>>();
-        let ours = |empty| QuarantineGroup { id: GroupId::parse("sg-0000aaaa").unwrap(), empty };
+        let group = |id: &str, sound| Some(OwnGroup { id: GroupId::parse(id).unwrap(), sound });
+        let ours = |sound| OwnGroups { quarantine: group("sg-0000aaaa", sound), passage: group("sg-0000cccc", sound) };
         for (ids, quarantine, shown) in [
             (&["sg-0000aaaa"][..], Some(ours(true)), Some("quarantine")),
             (&["sg-0000aaaa"], Some(ours(false)), Some("sg-0000aaaa")),
@@ -173,9 +196,12 @@ mod tests {
             (&["sg-0000bbbb"], Some(ours(true)), Some("sg-0000bbbb")),
             (&["sg-0000bbbb", "sg-0000aaaa"], Some(ours(true)), Some("quarantine+sg-0000bbbb")),
             (&["sg-0000bbbb", "sg-00000aab"], Some(ours(true)), Some("sg-00000aab+sg-0000bbbb")),
+            (&["sg-0000cccc"], Some(ours(true)), Some("passage")),
+            (&["sg-0000cccc"], Some(ours(false)), Some("passage")),
             (&["default"], Some(ours(true)), None),
         ] {
             let groups = Groups::folded(&wire(ids), quarantine.as_ref());
+            assert_eq!(groups.as_ref().is_some_and(InterfaceGroups::is_due), shown == Some("passage"));
             assert_eq!(groups.as_ref().map(ToString::to_string).as_deref(), shown, "{ids:?}");
             assert_eq!(groups == Some(Groups::quarantine()), shown == Some("quarantine"));
         }

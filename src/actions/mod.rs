@@ -33,7 +33,7 @@ pub use instance_profile::{Association, InstanceProfile};
 pub use instance_tag::{InstanceTag, TagValue};
 pub use interface_groups::{Group, Groups, InterfaceGroups};
 pub use policy_document::{PolicyState, inline_size};
-pub use quarantine::{PERMISSIONS as QUARANTINE_PERMISSIONS, QuarantineCache, QuarantineGroup};
+pub use quarantine::{OwnGroup, OwnGroups, PERMISSIONS as QUARANTINE_PERMISSIONS, QuarantineCache};
 pub use role_cutoff::{Cutoff, RoleCutoff};
 pub use scaling_standby::{Lifecycle, ScalingStandby, membership};
 pub use session_deny::SessionDeny;
@@ -142,6 +142,8 @@ pub struct Change<A: Action> {
 pub struct Seen {
     pub before: bool,
     pub after: bool,
+    /// `after`, or something else of ours that is to be set once more.
+    pub ours: bool,
     pub shown: String,
 }
 
@@ -177,7 +179,8 @@ impl<A: Action> Change<A> {
 
     async fn read(&self, aws: &Aws) -> Result<Seen, AwsError> {
         let now = self.target.read(aws).await?;
-        Ok(Seen { before: now == self.before, after: now == self.after, shown: now.to_string() })
+        let after = now == self.after;
+        Ok(Seen { before: now == self.before, after, ours: after || A::is_due(&now), shown: now.to_string() })
     }
 
     fn shown(&self) -> Shown {

@@ -36,22 +36,33 @@ pub const PERMISSIONS: &[&str] = &[
     "ec2:RevokeSecurityGroupIngress",
 ];
 
-/// Ours by registry; `empty` as just read.
+/// Ours by registry; `sound` as just read: the quarantine is empty, the passage lets everything through, both ways, IPv4 and IPv6.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QuarantineGroup {
+pub struct OwnGroup {
     pub id: GroupId,
-    pub empty: bool,
+    pub sound: bool,
 }
 
-type Groups = HashMap<VpcId, QuarantineGroup>;
-
-/// Our groups of a region as just read.
-#[derive(Clone, Debug, Default)]
-struct Ours {
-    quarantine: Groups,
-    /// Only those that let everything through both ways, IPv4 and IPv6: another would cut nothing.
-    passage: HashMap<VpcId, GroupId>,
+/// Our groups of one VPC.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnGroups {
+    pub quarantine: Option<OwnGroup>,
+    pub passage: Option<OwnGroup>,
 }
+
+impl OwnGroups {
+    /// INVARIANT: a group of ours with a rule in it is no quarantine.
+    pub fn empty_quarantine(&self) -> Option<&GroupId> {
+        self.quarantine.as_ref().filter(|group| group.sound).map(|group| &group.id)
+    }
+
+    /// One that does not let everything through would cut nothing.
+    pub fn open_passage(&self) -> Option<&GroupId> {
+        self.passage.as_ref().filter(|group| group.sound).map(|group| &group.id)
+    }
+}
+
+type Ours = HashMap<VpcId, OwnGroups>;
 
 /// One look-up a region and round, shared by all who ask in it.
 #[derive(Debug, Default)]
@@ -68,21 +79,9 @@ impl QuarantineCache {
 }
 
 impl Aws {
-    /// Our groups in that region, each with whether it is empty.
-    pub async fn quarantine_groups(&self, account: &AccountId, region: &Region) -> Result<Groups, AwsError> {
-        Ok(self.our_groups(account, region).await?.quarantine)
-    }
-
-    /// The groups through which an interface may pass, by VPC. They are made by `cordon prepare` alone: the function cannot open anything.
-    pub async fn passage_groups(
-        &self,
-        account: &AccountId,
-        region: &Region,
-    ) -> Result<HashMap<VpcId, GroupId>, AwsError> {
-        Ok(self.our_groups(account, region).await?.passage)
-    }
-
-    async fn our_groups(&self, account: &AccountId, region: &Region) -> Result<Ours, AwsError> {
+    /// Our groups in that region, by VPC. Those through which an interface may pass are made by `cordon prepare` alone: the function cannot
+    /// open anything.
+    pub async fn own_groups(&self, account: &AccountId, region: &Region) -> Result<Ours, AwsError> {
         let cell = {
             let mut known = self.quarantine.known.lock().unwrap_or_else(PoisonError::into_inner);
             known.entry(region.clone()).or_default().clone()
@@ -93,15 +92,15 @@ impl Aws {
     async fn look_up(&self, account: &AccountId, region: &Region) -> Result<Ours, AwsError> {
         let (registered, found) = futures::join!(self.registry.groups(account, region), self.groups_by_name(region));
         let registered = registered.map_err(unregistered)?;
-        let mut ours = Ours::default();
+        let mut ours = Ours::new();
         for group in found? {
             let (Some(vpc), Some(id)) = (group.vpc_id(), group.group_id()) else { continue };
             let (Ok(vpc), Ok(id)) = (VpcId::parse(vpc), GroupId::parse(id)) else { continue };
             let is = |purpose| registered.get(&(vpc.clone(), purpose)) == Some(&id);
             if is(Purpose::Quarantine) {
-                ours.quarantine.insert(vpc, QuarantineGroup { id, empty: is_empty(&group) });
-            } else if is(Purpose::Passage) && lets_all_through(&group) {
-                ours.passage.insert(vpc, id);
+                ours.entry(vpc).or_default().quarantine = Some(OwnGroup { id, sound: is_empty(&group) });
+            } else if is(Purpose::Passage) {
+                ours.entry(vpc).or_default().passage = Some(OwnGroup { id, sound: lets_all_through(&group) });
             }
         }
         Ok(ours)
@@ -126,18 +125,18 @@ impl Aws {
         vpc: &VpcId,
     ) -> Result<GroupId, AwsError> {
         let _one_at_a_time = self.quarantine.making.lock().await;
-        let known = self.quarantine_groups(account, region).await?;
-        let id = match known.get(vpc) {
-            Some(group) if group.empty => return Ok(group.id.clone()),
-            Some(group) => group.id.clone(),
+        let mut known = self.own_groups(account, region).await?;
+        let id = match known.remove(vpc).and_then(|ours| ours.quarantine) {
+            Some(group) if group.sound => return Ok(group.id),
+            Some(group) => group.id,
             None => self.create(region, vpc, NAME, DESCRIPTION).await?,
         };
         self.empty(region, &id).await?;
         self.registry.enter(account, region, vpc, Purpose::Quarantine, &id).await.map_err(unregistered)?;
         // Proven by a look of its own, which those who wait for the lock share.
         self.quarantine.forget();
-        match self.quarantine_groups(account, region).await?.get(vpc) {
-            Some(group) if group.empty && group.id == id => Ok(id),
+        match self.own_groups(account, region).await?.get(vpc).and_then(OwnGroups::empty_quarantine) {
+            Some(empty) if *empty == id => Ok(id),
             _ => Err(AwsError::Conflict {
                 operation: "ec2:DescribeSecurityGroups",
                 message: Text::new("the quarantine group is not empty after it was emptied"),
@@ -178,7 +177,7 @@ impl Aws {
 
     /// The passage group of the VPC, made or opened where needed. For the operator's credentials: the function may open nothing.
     pub async fn ensure_passage(&self, account: &AccountId, region: &Region, vpc: &VpcId) -> Result<GroupId, AwsError> {
-        if let Some(id) = self.passage_groups(account, region).await?.get(vpc) {
+        if let Some(id) = self.own_groups(account, region).await?.get(vpc).and_then(OwnGroups::open_passage) {
             return Ok(id.clone());
         }
         let registered = self.registry.groups(account, region).await.map_err(unregistered)?;
@@ -196,7 +195,8 @@ impl Aws {
             already_there(out.send().await.map(drop).map_err(classify("ec2:AuthorizeSecurityGroupEgress")))?;
         }
         self.quarantine.forget();
-        let opened = self.passage_groups(account, region).await?.remove(vpc);
+        let ours = self.own_groups(account, region).await?;
+        let opened = ours.get(vpc).and_then(OwnGroups::open_passage).cloned();
         opened.ok_or_else(|| AwsError::Conflict {
             operation: "ec2:DescribeSecurityGroups",
             message: Text::new("the passage group does not let everything through after it was opened"),

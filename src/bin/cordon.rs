@@ -1,5 +1,8 @@
 //! The operator's command line.
 
+// The futures of the whole story are nested deeper than the compiler looks by itself.
+#![recursion_limit = "256"]
+
 use clap::Parser;
 use cordon::cli::{Arguments, run};
 use std::process::ExitCode;

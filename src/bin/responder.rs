@@ -1,5 +1,8 @@
 //! The Lambda function: settings, clients, run.
 
+// The futures of the whole story are nested deeper than the compiler looks by itself.
+#![recursion_limit = "256"]
+
 use cordon::{
     analyst::Analyst,
     aws::{self, Aws},

@@ -4,7 +4,7 @@ use super::deployment::{Deployment, Place};
 use crate::{
     analyst::shown,
     aws::classify,
-    domain::{IncidentId, OutcomeKind, Region, StepReport, VpcId},
+    domain::{IncidentId, OutcomeKind, Region, StepReport, Timestamp, VpcId},
     engine::{Asked, Wishes, release},
     journal::{Containment, IncidentRecord},
 };
@@ -184,7 +184,8 @@ impl Release {
         let wishes = Wishes { asked, force: self.force };
         let Deployment { aws, journal, clock, .. } = &deployment;
         let released = release(aws, &**journal, clock, &record.id, wishes).await?;
-        let report = released.conclude(&**journal, record).await?;
+        let now = Timestamp::from_millis(clock.now_millis());
+        let report = released.conclude(&**journal, record, now).await?;
         if self.json {
             println!("{}", serde_json::to_string(&report)?);
         } else {
@@ -227,6 +228,7 @@ impl Approve {
             lines.push(format!("approved {name}: {}", offer.why));
             lines.extend(offer.steps.iter().map(|step| format!("  {step}")));
         }
+        approval.at = Some(Timestamp::from_millis(deployment.clock.now_millis()));
         deployment.journal.approve(&record.id, &approval).await?;
         deployment.rechecks.send_now(&record.id).await?;
         println!("{}\nthe responder looks at it now", lines.join("\n"));

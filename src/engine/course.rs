@@ -2,7 +2,7 @@
 
 use super::{Asked, Illegal, Next, Owed, Sight, State, Task, TaskEvent, next};
 use crate::{
-    actions::{AnyChange, Release},
+    actions::{AnyChange, OwnGroups, Release},
     domain::{GroupId, IncidentId, InterfaceId, Target, Timestamp, VpcId},
     journal::{Containment, Entry, Inbox, MOST_ENTRIES, Step, joined},
     playbooks::Plan,
@@ -178,7 +178,11 @@ impl Course {
 
     /// Holds what was surveyed just now (`before` of fresh changes) against what is known: what was undone is contained
     /// again, what has failed is tried again. Returns what was found undone, in words.
-    pub fn renew<'c>(&mut self, fresh: impl IntoIterator<Item = (u8, &'c AnyChange)>) -> Result<Vec<String>, Illegal> {
+    pub fn renew<'c>(
+        &mut self,
+        fresh: impl IntoIterator<Item = (u8, &'c AnyChange)>,
+        at: Timestamp,
+    ) -> Result<Vec<String>, Illegal> {
         let (mut undone, mut news) = (Vec::new(), false);
         for (stage, change) in fresh {
             let now = change.shown().before;
@@ -187,14 +191,18 @@ impl Course {
             // A release gave it another place.
             task.stage = stage;
             match task.state {
-                State::Done | State::Already if !in_place => {
-                    if !change.is_due() {
-                        undone.push(format!("{}: was {now}", known.shown().key()));
-                    }
+                State::Done | State::Already if !in_place && change.is_due() => {
                     task.state = State::Drifted { shown: now };
                     task.take(&TaskEvent::Contain)?;
                 }
-                State::Drifted { .. } | State::Failed { .. } if !in_place => task.take(&TaskEvent::Contain)?,
+                State::Done | State::Already | State::Drifted { .. } if !in_place => {
+                    news |= !matches!(task.state, State::Drifted { .. });
+                    task.state = State::Drifted { shown: now.clone() };
+                    if task.contain_again(at)? {
+                        undone.push(format!("{}: was {now}", known.shown().key()));
+                    }
+                }
+                State::Failed { .. } if !in_place => task.take(&TaskEvent::Contain)?,
                 // It could not be read back then, or somebody set it anew.
                 State::Drifted { .. } | State::Failed { .. } => {
                     task.state = State::Done;
@@ -218,6 +226,31 @@ impl Course {
         Ok(undone)
     }
 
+    /// What is no longer in place, by what was surveyed just now.
+    pub fn drifted<'c>(&mut self, fresh: impl IntoIterator<Item = (u8, &'c AnyChange)>) -> Vec<AnyChange> {
+        let is_drift = |(known, task): &(AnyChange, Task), change: &AnyChange| {
+            matches!(task.state, State::Done | State::Already | State::Drifted { .. })
+                && !known.is_met_by(change)
+                && !change.is_due()
+        };
+        let drifted = fresh.into_iter().filter(|(_, change)| {
+            let key = change.shown().key();
+            self.work.iter().any(|step| step.0.shown().key() == key && is_drift(step, change))
+        });
+        drifted.map(|(_, change)| change.clone()).collect()
+    }
+
+    /// Somebody who may has put it back, which is his to decide.
+    pub fn put_back_by_hand(&mut self, fresh: &AnyChange, who: &str) -> Result<(), Illegal> {
+        let shown = format!("{}, by {who}", fresh.shown().before);
+        if let Some((_, task)) = self.known(fresh) {
+            task.state = State::Drifted { shown };
+            task.take(&TaskEvent::ByHand)?;
+            self.unwritten = true;
+        }
+        Ok(())
+    }
+
     /// The steps that keep interfaces in quarantine.
     pub fn interfaces(&self) -> Vec<usize> {
         let is_interface = |(_, (change, task)): &(usize, &(AnyChange, Task))| {
@@ -230,12 +263,15 @@ impl Course {
     pub fn in_vpcs<'a>(
         &'a self,
         interfaces: &'a [InterfaceId],
-        groups: &'a HashMap<VpcId, GroupId>,
+        ours: &'a HashMap<VpcId, OwnGroups>,
     ) -> impl Iterator<Item = (InterfaceId, GroupId)> + 'a {
         self.work.iter().filter_map(move |(change, _)| {
             let AnyChange::InterfaceGroups(change) = change else { return None };
             let interface = &change.target.interface;
-            Some((interfaces.contains(interface).then(|| interface.clone())?, groups.get(&change.target.vpc)?.clone()))
+            Some((
+                interfaces.contains(interface).then(|| interface.clone())?,
+                ours.get(&change.target.vpc)?.open_passage()?.clone(),
+            ))
         })
     }
 
@@ -251,15 +287,20 @@ impl Course {
     }
 
     /// Takes in what was seen of such a step: what was undone is contained again. Returns it in words.
-    pub(super) fn saw_unnamed(&mut self, n: usize, sight: Sight) -> Result<Option<String>, Illegal> {
+    pub(super) fn saw_unnamed(&mut self, n: usize, sight: Sight, at: Timestamp) -> Result<Option<String>, Illegal> {
         let Some((change, task)) = self.work.get_mut(n) else { return Ok(None) };
         match sight {
             Sight::Seen(seen) if !seen.after => {
-                let was_done = matches!(task.state, State::Done | State::Already);
                 let what = format!("{}: was {}", change.shown().key(), seen.shown);
+                let (was, is_due) = (task.state.clone(), seen.ours);
                 task.take(&TaskEvent::Seen(seen))?;
-                task.take(&TaskEvent::Contain)?;
-                Ok(was_done.then_some(what))
+                if is_due || matches!(task.state, State::Failed { .. }) {
+                    task.take(&TaskEvent::Contain)?;
+                    return Ok(None);
+                }
+                let again = task.contain_again(at)?;
+                self.unwritten |= task.state != was;
+                Ok(again.then_some(what))
             }
             Sight::Gone => task.take(&TaskEvent::Gone).map(|()| None),
             Sight::Seen(seen) => {
@@ -304,10 +345,11 @@ impl Course {
         &mut self,
         first: &Plan,
         allowed: impl Iterator<Item = (u8, &'c AnyChange)>,
+        at: Timestamp,
     ) -> Result<Vec<String>, Illegal> {
         let known: Vec<String> = first.steps.iter().map(|step| step.change.shown().key()).collect();
         let later: Vec<_> = allowed.filter(|(_, change)| !known.contains(&change.shown().key())).collect();
-        let undone = self.renew(later.iter().copied())?;
+        let undone = self.renew(later.iter().copied(), at)?;
         self.add(later.into_iter().map(|(stage, change)| (stage, change.clone())));
         Ok(undone)
     }
@@ -401,6 +443,7 @@ impl Course {
             stage: task.stage,
             state: task.state.clone(),
             change: change.clone(),
+            again: task.again().to_vec(),
         };
         Containment {
             target: self.target.clone(),
@@ -416,6 +459,7 @@ impl Course {
 }
 
 fn loaded(step: Step) -> (AnyChange, Task) {
-    let task = Task::loaded(step.stage, step.state, step.change.release()).at_most(step.change.most_tries());
+    let task = Task::loaded(step.stage, step.state, step.change.release());
+    let task = task.at_most(step.change.most_tries()).contained_again(step.again);
     (step.change, task)
 }

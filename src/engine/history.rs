@@ -6,12 +6,13 @@ use crate::{
     actions::AnyChange,
     aws::{Aws, AwsError},
     decision::Treatment,
-    domain::{Region, Target, Text, Timestamp},
+    domain::{AccountId, Arn, Region, Target, Text, Timestamp},
+    policy::Subject,
     survey::trail::{self, By, Looked, Window},
 };
 use futures::future::try_join_all;
 use serde_json::Value;
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 /// A thousand calls of one principal in one region: ten seconds of looking.
 const MOST_PAGES: usize = 20;
@@ -78,8 +79,33 @@ impl History {
     }
 }
 
+/// Who made a call.
+#[derive(Debug)]
+pub struct Author {
+    /// As policies name him: a role's session by its role.
+    pub subject: Subject,
+    shown: String,
+}
+
+impl fmt::Display for Author {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+fn subject(call: &Value, account: &AccountId) -> Subject {
+    let text = |pointer: &str| call.pointer(pointer).and_then(Value::as_str);
+    let arn = text("/userIdentity/sessionContext/sessionIssuer/arn").or_else(|| text("/userIdentity/arn"));
+    let id = text("/userIdentity/principalId").unwrap_or_default();
+    Subject {
+        account: account.clone(),
+        arn: arn.and_then(|arn| Arn::parse(arn).ok()),
+        unique_id: id.split(':').next().unwrap_or_default().to_owned(),
+    }
+}
+
 /// Who has changed a thing since it was contained, by the last such call that was not Cordon's; `None` where CloudTrail knows nothing (yet).
-pub async fn changed_by(aws: &Aws, change: &AnyChange, course: &Course) -> Result<Option<String>, AwsError> {
+pub async fn changed_by(aws: &Aws, change: &AnyChange, course: &Course) -> Result<Option<Author>, AwsError> {
     let from = course.begun().unwrap_or_else(|| aws.now().minus(LOOK_BACK));
     let window = Window { from, until: None };
     let regions = trail::regions(aws, region(course.target()));
@@ -88,7 +114,8 @@ pub async fn changed_by(aws: &Aws, change: &AnyChange, course: &Course) -> Resul
     let mut calls: Vec<Value> = try_join_all(searches).await?.into_iter().flat_map(|looked| looked.records).collect();
     calls.retain(|call| is_set_by(change, course.target(), call) && !is_ours(call));
     calls.sort_by_key(|call| std::cmp::Reverse(moment(call)));
-    Ok(calls.first().map(shown))
+    let account = course.target().account();
+    Ok(calls.first().map(|call| Author { subject: subject(call, account), shown: shown(call) }))
 }
 
 fn region(target: &Target) -> Option<&Region> {
@@ -169,7 +196,7 @@ mod tests {
     use super::*;
     use crate::{
         actions::{Change, Group, Groups, InterfaceGroups},
-        domain::{AccountId, GroupId, InstanceId, InterfaceId, VpcId},
+        domain::{GroupId, InstanceId, InterfaceId, VpcId},
     };
     use serde_json::json;
 

@@ -146,7 +146,7 @@ pub fn transition(state: &State, event: &TaskEvent, release: Release) -> Result<
         (S::Undoing, E::Seen(seen)) => {
             if seen.before {
                 S::Undone
-            } else if seen.after {
+            } else if seen.ours {
                 S::Undoing
             } else {
                 S::UndoFailed { why: format!("changed meanwhile: now {}", seen.shown) }
@@ -250,7 +250,7 @@ pub fn transition(state: &State, event: &TaskEvent, release: Release) -> Result<
                 (Release::Restores, _) | (Release::KeepsUnlessAsked(_), Asked::Yes) => {
                     if seen.before {
                         S::Undone
-                    } else if seen.after {
+                    } else if seen.ours {
                         S::Undoing
                     } else {
                         S::UndoFailed { why: format!("{CHANGED}: now {}, left alone", seen.shown) }
@@ -283,7 +283,7 @@ mod tests {
     }
 
     fn seen(before: bool, after: bool) -> Seen {
-        Seen { before, after, shown: "s".into() }
+        Seen { before, after, ours: after, shown: "s".into() }
     }
 
     const SIGHTS: [(bool, bool); 4] = [(false, false), (true, false), (false, true), (true, true)];

@@ -1,6 +1,8 @@
 //! Carrying out plans: what a step's state becomes and what comes next (pure), and the loop that does it.
 
 mod course;
+#[cfg(test)]
+mod histories;
 mod history;
 mod machine;
 mod release;
@@ -9,7 +11,8 @@ mod shared;
 mod task;
 
 pub use course::{Course, HeldBack, Looks};
+pub use history::changed_by;
 pub use machine::{Asked, Illegal, State, TaskEvent, transition};
 pub use release::{Release, ReleaseError, Wishes, release};
 pub use run::{EngineError, May, Worker};
-pub use task::{Answer, Next, Owed, Sight, Task, next, outcome};
+pub use task::{Answer, MOST_AGAIN, Next, Owed, Sight, Task, next, outcome};

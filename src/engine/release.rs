@@ -61,15 +61,20 @@ impl Release {
     ///
     /// # Errors
     /// It is done, and could not be kept.
-    pub async fn conclude(&self, journal: &dyn Journal, record: IncidentRecord) -> Result<Report, JournalError> {
+    pub async fn conclude(
+        &self,
+        journal: &dyn Journal,
+        record: IncidentRecord,
+        now: Timestamp,
+    ) -> Result<Report, JournalError> {
         let report = self.report(&record);
         // Whatever comes next is news, and needs an approval of its own.
-        journal.conclude(&record.id, &report, None).await?;
+        journal.conclude(&record.id, &report, None, now).await?;
         journal.approve(&record.id, &Approval::default()).await?;
         if self.course.holders().is_empty() {
             for id in self.course.past().iter().filter(|id| **id != record.id) {
                 let Some(record) = journal.incident(id).await? else { continue };
-                journal.conclude(id, &self.report(&record), None).await?;
+                journal.conclude(id, &self.report(&record), None, now).await?;
             }
         }
         Ok(report)

@@ -179,7 +179,7 @@ impl<'a> Worker<'a> {
         };
         let mut undone = Vec::new();
         for (n, sight) in unnamed.iter().zip(sights) {
-            undone.extend(course.saw_unnamed(*n, self::sight(sight))?);
+            undone.extend(course.saw_unnamed(*n, self::sight(sight), self.now())?);
         }
         Ok(undone)
     }

@@ -4,8 +4,9 @@
 use super::machine::{Illegal, State, TaskEvent, transition};
 use crate::{
     actions::{Release, Seen, Side},
-    domain::OutcomeKind,
+    domain::{OutcomeKind, Timestamp},
 };
+use std::time::Duration;
 
 /// What a step waits for within this run. Not journalled: what is loaded is read first, what was just surveyed is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Task {
     applied: u8,
     read: u8,
     most_tries: u8,
+    /// When it was contained again because somebody had undone it; the last ones.
+    again: Vec<Timestamp>,
 }
 
 /// What came of applying.
@@ -51,18 +54,21 @@ pub enum Sight {
 
 /// How often one step is applied, and read without success, in one run.
 const MOST_TRIES: u8 = 3;
+/// How often an hour one step is contained again.
+pub const MOST_AGAIN: usize = 3;
+const AN_HOUR: Duration = Duration::from_secs(60 * 60);
 
 impl Task {
     /// A step that was planned from facts just read.
     pub fn planned(stage: u8, state: State, release: Release) -> Self {
         let owed = if state == State::Intended { Owed::Apply } else { Owed::Nothing };
-        Self { stage, state, release, owed, applied: 0, read: 0, most_tries: MOST_TRIES }
+        Self { stage, state, release, owed, applied: 0, read: 0, most_tries: MOST_TRIES, again: Vec::new() }
     }
 
     /// A step from the journal: what came of it is read before anything is done.
     pub fn loaded(stage: u8, state: State, release: Release) -> Self {
         let owed = if matches!(state, State::Intended | State::Undoing) { Owed::Read } else { Owed::Nothing };
-        Self { stage, state, release, owed, applied: 0, read: 0, most_tries: MOST_TRIES }
+        Self { stage, state, release, owed, applied: 0, read: 0, most_tries: MOST_TRIES, again: Vec::new() }
     }
 
     /// It owes nothing as long as its stage is beyond the last one.
@@ -73,6 +79,27 @@ impl Task {
     /// How often it is applied in this run.
     pub fn at_most(self, most_tries: u8) -> Self {
         Self { most_tries, ..self }
+    }
+
+    /// It was contained again before.
+    pub fn contained_again(self, again: Vec<Timestamp>) -> Self {
+        Self { again, ..self }
+    }
+
+    pub fn again(&self) -> &[Timestamp] {
+        &self.again
+    }
+
+    /// Contains again what somebody undid, at most [`MOST_AGAIN`] times an hour: who undoes it that often must be found by people.
+    /// Returns whether it did.
+    pub fn contain_again(&mut self, now: Timestamp) -> Result<bool, Illegal> {
+        self.again.retain(|at| at.age(now).is_none_or(|age| age < AN_HOUR));
+        if self.again.len() >= MOST_AGAIN {
+            return Ok(false);
+        }
+        self.again.push(now);
+        self.take(&TaskEvent::Contain)?;
+        Ok(true)
     }
 
     /// Which side applying sets now.
@@ -187,7 +214,7 @@ mod tests {
     use super::*;
 
     fn seen(before: bool, after: bool) -> Seen {
-        Seen { before, after, shown: "s".into() }
+        Seen { before, after, ours: after, shown: "s".into() }
     }
 
     #[test]

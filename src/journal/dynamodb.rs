@@ -6,17 +6,22 @@
 //! | `I#incident` | `HEAD` | the incident, its last report, what was told, approvals |
 //! | `S#thing` | `HEAD` | the targets that may hold a thing that several may hold; their own items say whether they do |
 //! | `REG#account#region` | `GROUP#vpc`, `PASSAGE#vpc` | our own groups |
+//! | `D#hour` | what was seen | how often, for the digest |
+//!
+//! The sparse index `due` (`due`, `due_at`) has what the sweep looks for.
 //!
 //! Every item has `schema`. Writes are conditional on the fence; each is the same when repeated, so the SDK may repeat it.
 
+mod due;
+mod groups;
+
 use super::{
-    Approval, Claim, Containment, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease, OwnGroups,
-    Purpose, Registry, unique,
+    Approval, Claim, Containment, Counts, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease, unique,
 };
 use crate::{
     aws::{AwsError, classify},
     decision::Treatment,
-    domain::{AccountId, GroupId, IncidentId, Region, Report, Timestamp, VpcId},
+    domain::{IncidentId, OutcomeKind, Report, Timestamp},
 };
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::{AttributeValue as V, ReturnValue};
@@ -52,7 +57,7 @@ impl DynamoJournal {
             .update_item()
             .table_name(&self.table)
             .set_key(Some(key(format!("T#{target}"), "HEAD")))
-            .update_expression("SET fence = :fence, lease_until = :until, #schema = :schema")
+            .update_expression("SET fence = :fence, lease_until = :until, #schema = :schema, due_at = :now")
             // Repeated after a lost answer it finds its own fence.
             .condition_expression(
                 "(attribute_not_exists(lease_until) OR lease_until <= :now OR fence = :fence) AND (attribute_not_exists(#schema) OR #schema = :schema)",
@@ -185,11 +190,20 @@ impl Journal for DynamoJournal {
                 .update_item()
                 .table_name(&self.table)
                 .set_key(Some(key(format!("T#{}", lease.target), "HEAD")))
-                .update_expression("SET containment = :containment, lease_until = :until")
+                .update_expression(match containment.is_held() {
+                    true => "SET containment = :containment, lease_until = :until, due = :target, due_at = :now",
+                    false => "SET containment = :containment, lease_until = :until REMOVE due, due_at",
+                })
                 .condition_expression("fence = :fence")
                 .expression_attribute_values(":containment", text(containment)?)
                 .expression_attribute_values(":until", millis(now.plus(LEASE)))
                 .expression_attribute_values(":fence", V::S(lease.fence.clone()));
+            let call = match containment.is_held() {
+                true => call
+                    .expression_attribute_values(":target", V::S(due::TARGET.to_owned()))
+                    .expression_attribute_values(":now", millis(now)),
+                false => call,
+            };
             match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
                 Ok(_) => Ok(()),
                 Err(AwsError::Conflict { .. }) => Err(JournalError::LeaseLost(lease.target.clone())),
@@ -334,75 +348,42 @@ impl Journal for DynamoJournal {
         id: &'a IncidentId,
         report: &'a Report,
         told: Option<&'a str>,
+        now: Timestamp,
     ) -> BoxFuture<'a, Result<(), JournalError>> {
         async move {
+            let is_due = told.is_none() || report.outcome.kind == OutcomeKind::AwaitingApproval;
+            let due = is_due.then(|| V::S(due::INCIDENT.to_owned()));
             let told = told.map(|told| V::S(told.to_owned()));
-            self.set(id, vec![("report", Some(text(report)?)), ("told", told)]).await
+            let (report, now) = (Some(text(report)?), millis(now));
+            let due_at = is_due.then(|| now.clone());
+            let values = vec![("report", report), ("told", told), ("at", Some(now)), ("due", due), ("due_at", due_at)];
+            self.set(id, values).await
         }
         .boxed()
+    }
+
+    fn held(&self, most: usize) -> BoxFuture<'_, Result<Vec<Containment>, JournalError>> {
+        self.held_now(most).boxed()
+    }
+
+    fn unanswered(&self, most: usize) -> BoxFuture<'_, Result<Vec<IncidentRecord>, JournalError>> {
+        self.unanswered_now(most).boxed()
+    }
+
+    fn count<'a>(&'a self, hour: i64, what: &'a str) -> BoxFuture<'a, Result<(), JournalError>> {
+        self.count_one(hour, what).boxed()
+    }
+
+    fn counted(&self, hour: i64) -> BoxFuture<'_, Result<Option<Counts>, JournalError>> {
+        self.counted_in(hour).boxed()
+    }
+
+    fn counts_told(&self, hour: i64) -> BoxFuture<'_, Result<(), JournalError>> {
+        self.told_of_counts(hour).boxed()
     }
 
     fn approve<'a>(&'a self, id: &'a IncidentId, approval: &'a Approval) -> BoxFuture<'a, Result<(), JournalError>> {
         async move { self.set(id, vec![("approval", Some(text(approval)?))]).await }.boxed()
-    }
-}
-
-impl Registry for DynamoJournal {
-    fn groups<'a>(
-        &'a self,
-        account: &'a AccountId,
-        region: &'a Region,
-    ) -> BoxFuture<'a, Result<OwnGroups, JournalError>> {
-        async move {
-            let call = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression("pk = :pk")
-                .expression_attribute_values(":pk", V::S(format!("REG#{account}#{region}")))
-                .consistent_read(true);
-            let mut pages = call.into_paginator().items().send();
-            let mut found = HashMap::new();
-            while let Some(item) = pages.try_next().await.map_err(classify("dynamodb:Query"))? {
-                let sort = string(&item, "sk").and_then(|sort| sort.split_once('#'));
-                let purpose = match sort {
-                    Some(("GROUP", vpc)) => Some((vpc, Purpose::Quarantine)),
-                    Some(("PASSAGE", vpc)) => Some((vpc, Purpose::Passage)),
-                    _ => None,
-                };
-                let key = purpose.and_then(|(vpc, purpose)| Some((VpcId::parse(vpc).ok()?, purpose)));
-                let group = string(&item, "group").and_then(|group| GroupId::parse(group).ok());
-                let (Some(key), Some(group)) = (key, group) else {
-                    return Err(JournalError::Unreadable("an entry of the registry of groups".to_owned()));
-                };
-                found.insert(key, group);
-            }
-            Ok(found)
-        }
-        .boxed()
-    }
-
-    fn enter<'a>(
-        &'a self,
-        account: &'a AccountId,
-        region: &'a Region,
-        vpc: &'a VpcId,
-        purpose: Purpose,
-        group: &'a GroupId,
-    ) -> BoxFuture<'a, Result<(), JournalError>> {
-        async move {
-            let kind = match purpose {
-                Purpose::Quarantine => "GROUP",
-                Purpose::Passage => "PASSAGE",
-            };
-            let mut item = key(format!("REG#{account}#{region}"), &format!("{kind}#{vpc}"));
-            item.insert("schema".to_owned(), V::N(SCHEMA.to_owned()));
-            item.insert("group".to_owned(), V::S(group.to_string()));
-            let call = self.client.put_item().table_name(&self.table).set_item(Some(item));
-            call.send().await.map_err(classify("dynamodb:PutItem"))?;
-            Ok(())
-        }
-        .boxed()
     }
 }
 
@@ -444,7 +425,8 @@ fn checked(item: Item) -> Result<Item, JournalError> {
 }
 
 fn record(item: &Item) -> Result<IncidentRecord, JournalError> {
-    let opened = item.get("opened").and_then(|value| value.as_n().ok()).and_then(|millis| millis.parse().ok());
+    let moment = |name: &str| item.get(name).and_then(|value| value.as_n().ok()).and_then(|millis| millis.parse().ok());
+    let opened = moment("opened");
     let id = string(item, "pk").and_then(|pk| pk.strip_prefix("I#")).and_then(|id| IncidentId::parse(id).ok());
     let (Some(id), Some(opened)) = (id, opened) else {
         return Err(JournalError::Unreadable("an incident without id or time".to_owned()));
@@ -455,6 +437,7 @@ fn record(item: &Item) -> Result<IncidentRecord, JournalError> {
         treatment: json(item, "treatment")?,
         report: json(item, "report")?,
         told: string(item, "told").map(str::to_owned),
+        at: moment("at").map(Timestamp::from_millis),
         approval: json(item, "approval")?.unwrap_or_default(),
     })
 }

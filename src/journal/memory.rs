@@ -2,8 +2,8 @@
 //! a table only observes.
 
 use super::{
-    Approval, Claim, Containment, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease, OwnGroups,
-    Purpose, Registry, unique,
+    Approval, Claim, Containment, Counts, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease,
+    OwnGroups, Purpose, Registry, unique,
 };
 use crate::{
     decision::Treatment,
@@ -25,6 +25,7 @@ struct Content {
     incidents: HashMap<IncidentId, IncidentRecord>,
     groups: HashMap<(AccountId, Region), OwnGroups>,
     sharers: HashMap<String, BTreeSet<String>>,
+    counts: HashMap<i64, Counts>,
 }
 
 #[derive(Debug, Default)]
@@ -130,6 +131,7 @@ impl Journal for MemoryJournal {
             treatment: treatment.cloned(),
             report: None,
             told: None,
+            at: None,
             approval: Approval::default(),
         };
         let mut content = self.content();
@@ -163,12 +165,44 @@ impl Journal for MemoryJournal {
         id: &'a IncidentId,
         report: &'a Report,
         told: Option<&'a str>,
+        now: Timestamp,
     ) -> BoxFuture<'a, Result<(), JournalError>> {
         let keep = |record: &mut IncidentRecord| {
             record.report = Some(report.clone());
             record.told = told.map(str::to_owned);
+            record.at = Some(now);
         };
         ready(self.change(id, keep)).boxed()
+    }
+
+    fn held(&self, most: usize) -> BoxFuture<'_, Result<Vec<Containment>, JournalError>> {
+        let content = self.content();
+        let held =
+            content.targets.values().filter_map(|head| head.containment.as_ref()).filter(|known| known.is_held());
+        ready(Ok(held.take(most).cloned().collect())).boxed()
+    }
+
+    fn unanswered(&self, most: usize) -> BoxFuture<'_, Result<Vec<IncidentRecord>, JournalError>> {
+        let content = self.content();
+        let mut found: Vec<_> = content.incidents.values().filter(|record| record.is_unanswered()).cloned().collect();
+        found.sort_by_key(|record| record.at);
+        found.truncate(most);
+        ready(Ok(found)).boxed()
+    }
+
+    fn count<'a>(&'a self, hour: i64, what: &'a str) -> BoxFuture<'a, Result<(), JournalError>> {
+        let mut content = self.content();
+        *content.counts.entry(hour).or_default().entry(what.to_owned()).or_default() += 1;
+        ready(Ok(())).boxed()
+    }
+
+    fn counted(&self, hour: i64) -> BoxFuture<'_, Result<Option<Counts>, JournalError>> {
+        ready(Ok(self.content().counts.get(&hour).cloned())).boxed()
+    }
+
+    fn counts_told(&self, hour: i64) -> BoxFuture<'_, Result<(), JournalError>> {
+        self.content().counts.remove(&hour);
+        ready(Ok(())).boxed()
     }
 
     fn approve<'a>(&'a self, id: &'a IncidentId, approval: &'a Approval) -> BoxFuture<'a, Result<(), JournalError>> {

@@ -10,7 +10,7 @@ pub use memory::MemoryJournal;
 use crate::{
     actions::AnyChange,
     decision::Treatment,
-    domain::{AccountId, GroupId, IncidentId, Region, Report, Target, Timestamp, VpcId},
+    domain::{AccountId, GroupId, IncidentId, OutcomeKind, Region, Report, Target, Timestamp, VpcId},
     engine::State,
 };
 use futures::future::BoxFuture;
@@ -54,6 +54,11 @@ pub struct Entry {
 }
 
 impl Containment {
+    /// Whether it has to be looked after.
+    pub fn is_held(&self) -> bool {
+        self.released.is_none() && !self.is_over()
+    }
+
     /// Whether nothing of it is held any more. What comes then opens a new one.
     pub fn is_over(&self) -> bool {
         self.steps.iter().all(|step| step.state.is_over())
@@ -66,6 +71,9 @@ pub struct Step {
     pub stage: u8,
     pub state: State,
     pub change: AnyChange,
+    /// When it was contained again, in the last hour.
+    #[serde(default)]
+    pub again: Vec<Timestamp>,
 }
 
 /// The right to work on a target for a while. Every write is fenced by it.
@@ -112,12 +120,25 @@ pub struct IncidentRecord {
     pub report: Option<Report>,
     /// Digest of what people were told last.
     pub told: Option<String>,
+    /// When the report was kept.
+    pub at: Option<Timestamp>,
     pub approval: Approval,
+}
+
+impl IncidentRecord {
+    /// Whether people were not told yet, or have not answered.
+    pub fn is_unanswered(&self) -> bool {
+        let waits = |report: &Report| report.outcome.kind == OutcomeKind::AwaitingApproval;
+        self.report.as_ref().is_some_and(|report| waits(report) || self.told.is_none()) && self.at.is_some()
+    }
 }
 
 /// What an operator approved; nothing of it outlives a release.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
+    /// When it was given.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
     /// Hash of the plan.
     pub plan: Option<String>,
     /// Hashes of what was offered beyond it, by name.
@@ -184,16 +205,30 @@ pub trait Journal: Registry {
     fn incidents(&self) -> BoxFuture<'_, Result<Vec<IncidentRecord>, JournalError>>;
     /// Keeps the report of an incident that has none yet: nothing that people were told is replaced.
     fn keep_first<'a>(&'a self, id: &'a IncidentId, report: &'a Report) -> BoxFuture<'a, Result<(), JournalError>>;
-    /// Keeps the report, and the digest of what people were told.
+    /// Keeps the report, and the digest of what people were told; none where they were not told yet.
     fn conclude<'a>(
         &'a self,
         id: &'a IncidentId,
         report: &'a Report,
         told: Option<&'a str>,
+        now: Timestamp,
     ) -> BoxFuture<'a, Result<(), JournalError>>;
+    /// Containments that are not released, those first that nobody has written to for longest.
+    fn held(&self, most: usize) -> BoxFuture<'_, Result<Vec<Containment>, JournalError>>;
+    /// Incidents that wait for people, or that people were not told of; the oldest first.
+    fn unanswered(&self, most: usize) -> BoxFuture<'_, Result<Vec<IncidentRecord>, JournalError>>;
+    /// Counts something for the digest of an hour.
+    fn count<'a>(&'a self, hour: i64, what: &'a str) -> BoxFuture<'a, Result<(), JournalError>>;
+    /// What was counted in an hour; `None` where it was told already.
+    fn counted(&self, hour: i64) -> BoxFuture<'_, Result<Option<Counts>, JournalError>>;
+    /// People were told of that hour.
+    fn counts_told(&self, hour: i64) -> BoxFuture<'_, Result<(), JournalError>>;
     /// Keeps what is approved from now on, in place of what was.
     fn approve<'a>(&'a self, id: &'a IncidentId, approval: &'a Approval) -> BoxFuture<'a, Result<(), JournalError>>;
 }
+
+/// How often what was seen.
+pub type Counts = BTreeMap<String, u64>;
 
 /// What a group of ours is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -2,7 +2,7 @@
 //! Pure: made of the report alone.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use crate::domain::{OutcomeKind, Report, Severity, StepReport, Way};
+use crate::domain::{OutcomeKind, Report, Severity, StepReport, Timestamp, Way};
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -10,6 +10,8 @@ use std::{collections::BTreeMap, fmt::Write};
 const MOST_SUBJECT: usize = 99;
 /// SNS: 256 KiB a message; far less is read.
 const MOST_BODY: usize = 60_000;
+/// Of a digest.
+const MOST_LINES: usize = 100;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
@@ -22,6 +24,31 @@ pub struct Notification {
 impl Notification {
     pub fn of(report: &Report) -> Self {
         Self { subject: subject(report), body: body(report), attributes: attributes(report) }
+    }
+
+    /// What was seen in an hour since 1970, and told nobody.
+    pub fn digest_of(hour: i64, counts: &BTreeMap<String, u64>) -> Self {
+        let from = Timestamp::from_millis(hour.saturating_mul(3_600_000));
+        let events: u64 = counts.values().sum();
+        let mut text = String::new();
+        line(
+            &mut text,
+            &format!("Observed from {from} for an hour, as routine: {events} events. Nothing was changed."),
+        );
+        text.push('\n');
+        let mut by_count: Vec<(&String, &u64)> = counts.iter().collect();
+        by_count.sort_by_key(|(_, times)| std::cmp::Reverse(**times));
+        for (what, times) in by_count.iter().take(MOST_LINES) {
+            line(&mut text, &format!("  {times:>6}  {what}"));
+        }
+        if by_count.len() > MOST_LINES {
+            line(&mut text, &format!("  … and {} more kinds", by_count.len() - MOST_LINES));
+        }
+        Self {
+            subject: format!("[Cordon] digest: {events} events observed, nothing changed"),
+            body: text,
+            attributes: BTreeMap::from([("outcome", "Observed".to_owned()), ("urgency", "digest".to_owned())]),
+        }
     }
 
     /// What is new to people, whatever the delivery: outcome, plan and the state of each step.
@@ -105,7 +132,15 @@ fn body(report: &Report) -> String {
         OutcomeKind::Contained | OutcomeKind::PartiallyContained | OutcomeKind::NotContained
     );
     if !report.steps.is_empty() {
-        heading(&mut text, if acted { "WHAT WAS DONE" } else { "WHAT WOULD BE DONE (nothing was changed)" });
+        let went_back = matches!(report.outcome.kind, OutcomeKind::Released | OutcomeKind::PartiallyReleased);
+        heading(
+            &mut text,
+            match (acted, went_back) {
+                (true, _) => "WHAT WAS DONE",
+                (_, true) => "WHAT WENT BACK, AND WHAT STAYS",
+                _ => "WHAT WOULD BE DONE (nothing was changed)",
+            },
+        );
         for step in &report.steps {
             line(&mut text, &format!("  {}", step_line(step)));
         }
@@ -159,7 +194,7 @@ fn body(report: &Report) -> String {
     if let Some(plan) = &report.plan {
         line(&mut text, &format!("plan {plan}"));
     }
-    cut(text)
+    cut(text, report)
 }
 
 fn step_line(step: &StepReport) -> String {
@@ -176,13 +211,14 @@ fn line(text: &mut String, content: &str) {
     let _ = writeln!(text, "{content}");
 }
 
-fn cut(text: String) -> String {
-    if text.len() <= MOST_BODY {
-        return text;
+fn cut(mut text: String, report: &Report) -> String {
+    if text.len() > MOST_BODY {
+        let end = (0..=MOST_BODY).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+        text.truncate(end);
+        let rest = report.incident.as_ref().map_or_else(String::new, |id| format!("; `cordon show {id}` has the rest"));
+        let _ = write!(text, "\n… cut here{rest}\n");
     }
-    let mut kept: String = text.chars().take(MOST_BODY / 4).collect();
-    kept.push_str("\n… cut here; the log of the function has the rest.\n");
-    kept
+    text
 }
 
 fn attributes(report: &Report) -> BTreeMap<&'static str, String> {

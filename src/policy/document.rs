@@ -101,6 +101,8 @@ pub struct Policy {
     pub own_principals: Vec<PrincipalRef>,
     /// Findings that are older need approval. 1 to 1440 minutes.
     pub max_finding_age_minutes: u32,
+    /// After so long a question that nobody has answered is asked again, and an approval that was not acted on is none. 5 to 10080 minutes.
+    pub approval_expiry_minutes: u32,
     /// Whether an interface in a subnet with an internet gateway may pass an open group for a moment, once it is in quarantine, which ends
     /// connections that quarantine alone would keep.
     pub open_passage: bool,
@@ -133,6 +135,7 @@ impl Default for Policy {
             operators: Vec::new(),
             own_principals: Vec::new(),
             max_finding_age_minutes: 60,
+            approval_expiry_minutes: 240,
             open_passage: true,
             limits: Limits::default(),
         }
@@ -171,6 +174,10 @@ impl Policy {
         if !(1..=1440).contains(&self.max_finding_age_minutes) {
             problems
                 .push(format!("max-finding-age-minutes is {}, allowed are 1 to 1440", self.max_finding_age_minutes));
+        }
+        if !(5..=10_080).contains(&self.approval_expiry_minutes) {
+            problems
+                .push(format!("approval-expiry-minutes is {}, allowed are 5 to 10080", self.approval_expiry_minutes));
         }
         if !(1..=200).contains(&self.limits.steps_per_plan) {
             problems.push(format!("limits.steps-per-plan is {}, allowed are 1 to 200", self.limits.steps_per_plan));
@@ -212,9 +219,18 @@ impl Policy {
         Duration::from_secs(u64::from(self.max_finding_age_minutes) * 60)
     }
 
+    pub fn approval_expiry(&self) -> Duration {
+        Duration::from_secs(u64::from(self.approval_expiry_minutes) * 60)
+    }
+
     /// Whether evidence from then is too old to act upon unattended; what has no time is.
     pub fn is_stale(&self, from: Option<Timestamp>, now: Timestamp) -> bool {
         from.is_none_or(|from| from.age(now).is_some_and(|age| age > self.most_age()))
+    }
+
+    /// Whether he may undo by hand what Cordon did.
+    pub fn is_operator(&self, subject: &Subject) -> bool {
+        self.operators.iter().chain(&self.break_glass).any(|principal| principal.is(subject))
     }
 
     /// Why this thing is never changed.

@@ -5,11 +5,11 @@ use super::{
     told::{after_passage, held_back, report},
 };
 use crate::{
-    actions::{Action, Group, Groups, InterfaceGroups},
+    actions::{Action, AnyChange, Groups, InterfaceGroups},
     analyst::{SurveyFailed, Surveyed, allowed, nothing_new, plan},
     decision::Treatment,
     domain::{IncidentId, Outcome, OutcomeKind, Report, Target, Timestamp},
-    engine::{Course, Looks, May, Worker},
+    engine::{Course, Looks, May, Worker, changed_by},
     guard::{self, Verdict},
     journal::{Approval, Claim, Containment, GivenBack, Inbox, JournalError, joined},
     notify::Notification,
@@ -18,7 +18,7 @@ use crate::{
     recheck::Sent,
     survey::{Facts, Instance, Surroundings},
 };
-use futures::future::Either;
+use futures::future::{Either, join_all};
 use std::{collections::BTreeSet, pin::pin, time::Duration};
 
 /// With more in the inbox of whoever holds the lease, a recheck is not put back again.
@@ -102,12 +102,7 @@ impl Responder {
     /// Open is never an end: a recheck that meets a live lease cannot know whether its holder still lives, and closes what it sees open.
     async fn close_what_is_open(&self, instance: &Instance) -> Result<(), Retry> {
         let aws = &self.analyst.aws;
-        let open = aws.passage_groups(&instance.account, &instance.region).await.map_err(SurveyFailed::from)?;
-        for interface in &instance.interfaces {
-            let Some(group) = open.get(&interface.vpc) else { continue };
-            if interface.groups != Groups([Group::Id(group.clone())].into()) {
-                continue;
-            }
+        for interface in instance.interfaces.iter().filter(|interface| interface.groups == Groups::passage()) {
             let target = InterfaceGroups {
                 account: instance.account.clone(),
                 region: instance.region.clone(),
@@ -224,7 +219,10 @@ impl Responder {
         };
         // What a person asked for is looked after as what was found: three times, and no more for each look.
         let begins = is_new || first.steps.iter().any(|step| step.is_asked_for && !course.knows(&step.change));
-        let mut undone = course.renew(allowed(&first, &verdicts))?;
+        if *occasion != Occasion::Delivery {
+            self.leave_to_operators(course, &first, allowed(&first, &verdicts)).await?;
+        }
+        let mut undone = course.renew(allowed(&first, &verdicts), self.now())?;
         course.add(allowed(&first, &verdicts).map(|(stage, change)| (stage, change.clone())));
 
         // Something is to be changed, or held again after a release.
@@ -272,7 +270,7 @@ impl Responder {
         let withdrawn = course.withdraw(held_back(&second, &verdicts));
         worker.hold(course).await?;
         let due = worker.due(course);
-        undone.extend(course.take_in(&first, allowed(&second, &verdicts))?);
+        undone.extend(course.take_in(&first, allowed(&second, &verdicts), self.now())?);
         // What is known by now of later steps is journalled beside the cut; the rest after it.
         let snapshot = course.containment();
         let grown = withdrawn || (journalled && course.has_unwritten());
@@ -299,7 +297,7 @@ impl Responder {
             Ok(judged) => judged,
             Err(outcome) => return Ok(case.report(outcome)),
         };
-        undone.extend(course.take_in(&second, allowed(&plan, &verdicts))?);
+        undone.extend(course.take_in(&second, allowed(&plan, &verdicts), self.now())?);
         worker.adopt(course).await?;
         undone.extend(worker.look_after(course, &course.unnamed(&plan)).await?);
         let acts = journalled || !course.is_idle() || course.has_unwritten();
@@ -330,7 +328,7 @@ impl Responder {
         report.release = self.journal().is_durable().then(|| format!("cordon release {incident}"));
         if !undone.is_empty() {
             // News, even if all stands as people were told it does; and news still, if telling fails.
-            self.journal().conclude(course.incident(), &report, None).await?;
+            self.journal().conclude(course.incident(), &report, None, self.now()).await?;
         } else if !acts && self.is_told(&report).await? {
             if course.has_new_holder() {
                 worker.write(course).await?;
@@ -339,6 +337,40 @@ impl Responder {
             return Ok(Report { outcome, ..report });
         }
         Ok(report)
+    }
+
+    /// What an operator has changed by hand since is his, as far as CloudTrail knows already; what it does not know is contained again.
+    async fn leave_to_operators<'c>(
+        &self,
+        course: &mut Course,
+        plan: &Plan,
+        fresh: impl Iterator<Item = (u8, &'c AnyChange)>,
+    ) -> Result<(), Retry> {
+        let drifted = course.drifted(fresh);
+        let is_stranger = |who: &Subject| !plan.steps.iter().any(|step| step.subject.unique_id == who.unique_id);
+        let authors = {
+            let course = &*course;
+            let one = |change: &'_ AnyChange| {
+                let change = change.clone();
+                async move { changed_by(&self.analyst.aws, &change, course).await }
+            };
+            let looked = join_all(drifted.iter().map(one));
+            tokio::time::timeout(MOST_LOOKING, looked).await.unwrap_or_default()
+        };
+        for (change, author) in drifted.iter().zip(authors) {
+            match author {
+                // INVARIANT: who is contained releases nothing, whoever he is.
+                Ok(Some(author))
+                    if is_stranger(&author.subject) && self.analyst.policy.is_operator(&author.subject) =>
+                {
+                    tracing::info!(step = change.shown().key(), by = %author, "put back by hand");
+                    course.put_back_by_hand(change, &author.to_string())?;
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(step = change.shown().key(), %error, "who undid it is not known"),
+            }
+        }
+        Ok(())
     }
 
     /// The passage through the open group, where all that makes it safe is there.
@@ -364,8 +396,8 @@ impl Responder {
         if worker.deadline.is_some_and(|end| end < self.now().plus(PASSAGE_TIME)) {
             return Err("the invocation has no time left for it".to_owned());
         }
-        let groups = self.analyst.aws.passage_groups(account, region).await.map_err(|error| error.to_string())?;
-        let through: Vec<_> = course.in_vpcs(&plan.passages, &groups).collect();
+        let ours = self.analyst.aws.own_groups(account, region).await.map_err(|error| error.to_string())?;
+        let through: Vec<_> = course.in_vpcs(&plan.passages, &ours).collect();
         if through.len() < plan.passages.len() {
             return Err("the VPC has no passage group; `cordon prepare` makes it".to_owned());
         }
@@ -385,6 +417,9 @@ impl Responder {
         }
     }
 }
+
+/// How long a recheck waits for CloudTrail's word before it contains again.
+const MOST_LOOKING: Duration = Duration::from_secs(2);
 
 /// What opening, closing and reading back need of an invocation.
 const PASSAGE_TIME: Duration = Duration::from_secs(15);

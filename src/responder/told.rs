@@ -6,7 +6,7 @@ use crate::{
     analyst::{more, offers, residual, shown, waiting, why, withheld},
     decision::Treatment,
     domain::{Outcome, Reason, Report, ResidualRisk, Way},
-    engine::{Course, HeldBack, State, outcome},
+    engine::{Course, HeldBack, MOST_AGAIN, State, outcome},
     guard::Verdict,
     playbooks::{self, ESTABLISHED, Plan, PlannedStep},
     recheck::Sent,
@@ -47,8 +47,19 @@ pub fn report(
     let mut reasons: Vec<Reason> =
         undone.iter().map(|what| Reason::new("contained-again", format!("somebody had undone it: {what}"))).collect();
     for (change, task) in course.steps() {
-        if let State::Failed { why } = &task.state {
-            reasons.push(Reason::new("step-failed", format!("{}: {why}", change.shown().key())));
+        let key = change.shown().key();
+        match &task.state {
+            State::Failed { why } => reasons.push(Reason::new("step-failed", format!("{key}: {why}"))),
+            State::Drifted { shown } => {
+                let why = format!(
+                    "{key}: now {shown}; it was contained again {MOST_AGAIN} times within an hour and is left to people until then"
+                );
+                reasons.push(Reason::new("contained-too-often", why));
+            }
+            State::ReleasedByHand { shown } => {
+                reasons.push(Reason::new("released-by-hand", format!("{key}: now {shown}")));
+            }
+            _ => {}
         }
     }
     let kind = match course.steps().next() {

@@ -3,8 +3,8 @@
 use super::{Around, Aside, Surroundings, SurveyError, TargetGroup, surroundings::route_tables, target_groups};
 use crate::{
     actions::{
-        Action, Association, Attribute, AttributeState, Groups, InstanceAttribute, Lifecycle, OnTermination,
-        PolicyState, QuarantineGroup, SessionDeny, TagValue, Timeouts, VolumeRetention, membership,
+        Action, Association, Attribute, AttributeState, Groups, InstanceAttribute, Lifecycle, OnTermination, OwnGroups,
+        PolicyState, SessionDeny, TagValue, Timeouts, VolumeRetention, membership,
     },
     aws::{Aws, AwsError, classify},
     domain::{
@@ -126,7 +126,7 @@ impl Instance {
         let (answer, interfaces, quarantine, scaling, kept, target_groups, tables, looked) = futures::join!(
             ec2.describe_instances().instance_ids(id.as_str()).send(),
             interfaces(aws, region, id),
-            aws.quarantine_groups(account, region),
+            aws.own_groups(account, region),
             membership(aws, region, id),
             join_all(attributes.iter().map(|attribute| attribute.read(aws))),
             target_groups(aws, region),
@@ -239,12 +239,12 @@ impl Instance {
 }
 
 impl Interface {
-    fn folded(wire: &NetworkInterface, quarantine: &HashMap<VpcId, QuarantineGroup>) -> Option<Self> {
+    fn folded(wire: &NetworkInterface, ours: &HashMap<VpcId, OwnGroups>) -> Option<Self> {
         let vpc = VpcId::parse(wire.vpc_id()?).ok()?;
         let managed = wire.requester_managed() == Some(true);
         Some(Self {
             id: InterfaceId::parse(wire.network_interface_id()?).ok()?,
-            groups: Groups::folded(wire.groups(), quarantine.get(&vpc))?,
+            groups: Groups::folded(wire.groups(), ours.get(&vpc))?,
             subnet: wire.subnet_id().and_then(|subnet| SubnetId::parse(subnet).ok()),
             addresses: addresses(wire),
             timeouts: Timeouts::folded(wire.connection_tracking_configuration()),

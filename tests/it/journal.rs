@@ -99,8 +99,8 @@ async fn promises(journal: &dyn Journal) -> Result<()> {
     assert_eq!(journal.incident(&one).await?, None);
     let report = Report::without_finding(Outcome::because(OutcomeKind::Observed, "code", "text"));
     let offers = BTreeMap::from([("more".to_owned(), "other".to_owned())]);
-    let approval = Approval { plan: Some("hash".to_owned()), offers };
-    assert_eq!(journal.conclude(&one, &report, None).await, Err(JournalError::NoIncident(one.clone())));
+    let approval = Approval { at: Some(at(3)), plan: Some("hash".to_owned()), offers };
+    assert_eq!(journal.conclude(&one, &report, None, at(3)).await, Err(JournalError::NoIncident(one.clone())));
     assert_eq!(journal.approve(&one, &approval).await, Err(JournalError::NoIncident(one.clone())));
     assert_eq!(journal.keep_first(&one, &report).await, Err(JournalError::NoIncident(one.clone())));
     journal.open(&one, None, at(1)).await?;
@@ -108,13 +108,13 @@ async fn promises(journal: &dyn Journal) -> Result<()> {
     let later = Report::without_finding(Outcome::because(OutcomeKind::Joined, "code", "text"));
     journal.keep_first(&one, &later).await?;
     assert_eq!(journal.incident(&one).await?.unwrap().report.as_ref(), Some(&report));
-    journal.conclude(&one, &report, Some("digest")).await?;
+    journal.conclude(&one, &report, Some("digest"), at(3)).await?;
     journal.approve(&one, &approval).await?;
     journal.open(&one, None, at(2)).await?;
     let record = journal.incident(&one).await?.unwrap();
     assert_eq!((record.opened, record.told.as_deref(), &record.approval), (at(1), Some("digest"), &approval));
     assert_eq!(record.report.as_ref(), Some(&report));
-    journal.conclude(&one, &report, None).await?;
+    journal.conclude(&one, &report, None, at(3)).await?;
     journal.approve(&one, &Approval::default()).await?;
     let record = journal.incident(&one).await?.unwrap();
     assert_eq!((record.told, record.approval), (None, Approval::default()));

@@ -118,6 +118,16 @@ impl Lab {
         Ok(())
     }
 
+    /// The tick of the schedule: what the sweep says that it did.
+    pub async fn sweep(&self) -> Result<Value> {
+        self.clock.advance(std::time::Duration::from_secs(5))?;
+        let at = cordon::domain::Timestamp::from_millis(self.clock.now_ms()).to_string();
+        let tick = json!({"version": "0", "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", "detail-type": "Scheduled Event",
+            "source": "aws.events", "account": self.account, "time": at, "region": cordon_support::REGION,
+            "resources": ["arn:aws:events:us-east-1:123456789012:rule/cordon-sweep"], "detail": {}});
+        self.deliver(&tick).await
+    }
+
     /// One message of the recheck queue.
     pub fn batch(&self, incident: &str) -> Value {
         json!({"Records": [{"messageId": "m1", "eventSource": "aws:sqs", "body": incident}]})
@@ -269,12 +279,7 @@ impl Lab {
 
 impl Durable {
     async fn make(boto3: &World, account: &str) -> Result<Self> {
-        let attribute = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
-        let key = |name: &str, kind: &str| json!({"AttributeName": name, "KeyType": kind});
-        let table = json!({"TableName": "cordon", "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": [attribute("pk"), attribute("sk")],
-            "KeySchema": [key("pk", "HASH"), key("sk", "RANGE")]});
-        boto3.call(account, "dynamodb", "create_table", table).await?;
+        boto3.call(account, "dynamodb", "create_table", cordon_support::journal_table("cordon")).await?;
         let queue = boto3.call(account, "sqs", "create_queue", json!({"QueueName": "cordon-rechecks"})).await?;
         let queue = queue["QueueUrl"].as_str().context("no queue")?.to_owned();
         Ok(Self { table: "cordon".to_owned(), queue })

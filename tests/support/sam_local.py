@@ -97,6 +97,10 @@ def ended(process):
         process.wait()
 
 
+def keys(partition, sort):
+    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
+
+
 def make_deployment(world):
     """What template.yaml would make: the table and the queue. (The topic comes with the world.)"""
     world.call(
@@ -104,8 +108,14 @@ def make_deployment(world):
         "create_table",
         TableName="cordon",
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": kind}
+            for name, kind in (("pk", "S"), ("sk", "S"), ("due", "S"), ("due_at", "N"))
+        ],
+        KeySchema=keys("pk", "sk"),
+        GlobalSecondaryIndexes=[
+            {"IndexName": "due", "KeySchema": keys("due", "due_at"), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+        ],
     )
     return world.call("sqs", "create_queue", QueueName="cordon-rechecks")["QueueUrl"]
 

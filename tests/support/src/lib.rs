@@ -34,4 +34,4 @@ pub use faults::{Fault, How, Lasting, Match, When};
 pub use moto::Moto;
 pub use proxy::{Proxy, ProxyOptions};
 pub use runtime::{Answer, Function, FunctionOptions, InvokeOptions, Log, Payload};
-pub use world::{REGION, World, next_account};
+pub use world::{REGION, World, journal_table, next_account};

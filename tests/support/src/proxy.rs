@@ -136,6 +136,11 @@ impl Proxy {
         self.shared.state().traps.push(Trap { at, when, effect });
     }
 
+    /// Throttles every nth call, whatever it is.
+    pub fn throttle_one_in(&self, n: u64) {
+        self.shared.state().throttles_one_in = Some(n);
+    }
+
     /// Stops the first such call for good, before AWS sees it or after it was applied: it never gets an answer. The
     /// receiver has the call as soon as it stands, which is the moment to kill the client.
     pub fn stop_at(&self, at: impl Into<Match>, when: When) -> oneshot::Receiver<Call> {
@@ -148,7 +153,9 @@ impl Proxy {
 
     /// Removes all faults, and stops that were not reached.
     pub fn heal(&self) {
-        self.shared.state().traps.clear();
+        let mut state = self.shared.state();
+        state.traps.clear();
+        state.throttles_one_in = None;
     }
 }
 
@@ -177,6 +184,7 @@ struct State {
     of_position: HashMap<(String, String), u32>,
     of_operation: HashMap<String, u32>,
     traps: Vec<Trap>,
+    throttles_one_in: Option<u64>,
     /// The open batch, counted from the start.
     batch: u64,
     /// The batch that is round 1.
@@ -322,7 +330,14 @@ impl Shared {
             state.in_flight += 1;
             state.last_arrival = Some(Instant::now());
         }
-        let trap = state.spring(&call, nth_of_operation);
+        let number = state.forgotten + state.calls.len() as u64 + 1;
+        let is_nth = state.throttles_one_in.is_some_and(|n| number.is_multiple_of(n));
+        let throttled = || Trap {
+            at: Match::operation(call.operation.clone()),
+            when: When::Before,
+            effect: Effect::Fail(How::Throttled, Lasting::Once),
+        };
+        let trap = state.spring(&call, nth_of_operation).or_else(|| is_nth.then(throttled));
         if let Some(Effect::Fail(how, _)) = trap.as_ref().map(|trap| &trap.effect) {
             call.fault = Some(*how);
         }

@@ -120,6 +120,17 @@ fn exchange(stdin: &mut impl Write, stdout: &mut impl BufRead, request: &Value) 
     }
 }
 
+/// The table of `template.yaml`, as boto3 makes it.
+pub fn journal_table(name: &str) -> Value {
+    let attribute = |name: &str, kind: &str| json!({"AttributeName": name, "AttributeType": kind});
+    let keys = |partition: &str, sort: &str| json!([{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]);
+    json!({"TableName": name, "BillingMode": "PAY_PER_REQUEST", "KeySchema": keys("pk", "sk"),
+        "AttributeDefinitions":
+            [attribute("pk", "S"), attribute("sk", "S"), attribute("due", "S"), attribute("due_at", "N")],
+        "GlobalSecondaryIndexes": [
+            {"IndexName": "due", "KeySchema": keys("due", "due_at"), "Projection": {"ProjectionType": "KEYS_ONLY"}}]})
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

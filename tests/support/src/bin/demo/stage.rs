@@ -61,12 +61,7 @@ impl Stage {
         let world = World::start(moto.endpoint()).await?;
         let account = next_account();
         let ids = build(&world, &account).await?;
-        let attribute = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
-        let key = |name: &str, kind: &str| json!({"AttributeName": name, "KeyType": kind});
-        let table = json!({"TableName": TABLE, "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": [attribute("pk"), attribute("sk")],
-            "KeySchema": [key("pk", "HASH"), key("sk", "RANGE")]});
-        world.call(&account, "dynamodb", "create_table", table).await?;
+        world.call(&account, "dynamodb", "create_table", cordon_support::journal_table(TABLE)).await?;
         let queue = world.call(&account, "sqs", "create_queue", json!({"QueueName": "cordon-rechecks"})).await?;
         let rechecks = queue["QueueUrl"].as_str().context("the recheck queue has no URL")?.to_owned();
         let watch = Watch::start(moto.endpoint()).await?;

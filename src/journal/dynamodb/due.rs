@@ -1,0 +1,115 @@
+//! What the sweep looks for, by the sparse index `due`, and what is counted for the digest: `D#hour`, each thing by its name.
+
+use super::{DynamoJournal, Item, SCHEMA, V, json, key, record, string};
+use crate::{
+    aws::classify,
+    journal::{Containment, Counts, IncidentRecord, JournalError},
+};
+
+/// Of the index; the items of a group are in the order in which they were written to.
+const INDEX: &str = "due";
+/// In the attribute `due`, of a target that is held and of an incident that people were not told of, or have not answered.
+pub const TARGET: &str = "target";
+pub const INCIDENT: &str = "incident";
+
+/// Counts are of no interest any more after so many seconds.
+const KEPT: i64 = 14 * 24 * 60 * 60;
+/// Stands beside the counts of an hour that people were told of.
+const TOLD: &str = "#told";
+
+impl DynamoJournal {
+    /// Keys by the index, then the items themselves: the index is a little behind.
+    async fn due(&self, group: &str, most: usize) -> Result<Vec<Item>, JournalError> {
+        let call = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(INDEX)
+            .key_condition_expression("due = :group")
+            .expression_attribute_values(":group", V::S(group.to_owned()))
+            .limit(i32::try_from(most).unwrap_or(i32::MAX));
+        let answer = call.send().await.map_err(classify("dynamodb:Query"))?;
+        let mut found = Vec::new();
+        for item in answer.items() {
+            let Some(pk) = string(item, "pk") else { continue };
+            // One that cannot be read does not hide the others.
+            match self.get(pk.to_owned()).await {
+                Ok(item) => found.extend(item),
+                Err(error) => tracing::error!(item = pk, %error, "left out"),
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn held_now(&self, most: usize) -> Result<Vec<Containment>, JournalError> {
+        let mut found = Vec::new();
+        for item in self.due(TARGET, most).await? {
+            match json::<Containment>(&item, "containment") {
+                Ok(known) => found.extend(known.filter(Containment::is_held)),
+                Err(error) => tracing::error!(item = string(&item, "pk"), %error, "left out"),
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn unanswered_now(&self, most: usize) -> Result<Vec<IncidentRecord>, JournalError> {
+        let mut found = Vec::new();
+        for item in self.due(INCIDENT, most).await? {
+            match record(&item) {
+                Ok(record) => found.extend(Some(record).filter(IncidentRecord::is_unanswered)),
+                Err(error) => tracing::error!(item = string(&item, "pk"), %error, "left out"),
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn count_one(&self, hour: i64, what: &str) -> Result<(), JournalError> {
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(format!("D#{hour}"), what)))
+            .update_expression("ADD times :one SET #schema = :schema, expires = :expires")
+            .expression_attribute_names("#schema", "schema")
+            .expression_attribute_values(":one", V::N("1".to_owned()))
+            .expression_attribute_values(":expires", expires(hour))
+            .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()));
+        call.send().await.map_err(classify("dynamodb:UpdateItem"))?;
+        Ok(())
+    }
+
+    pub(super) async fn counted_in(&self, hour: i64) -> Result<Option<Counts>, JournalError> {
+        let call = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", V::S(format!("D#{hour}")))
+            .consistent_read(true);
+        let mut pages = call.into_paginator().items().send();
+        let mut found = Counts::new();
+        while let Some(item) = pages.try_next().await.map_err(classify("dynamodb:Query"))? {
+            let times = item.get("times").and_then(|times| times.as_n().ok()).and_then(|times| times.parse().ok());
+            match (string(&item, "sk"), times) {
+                (Some(TOLD), _) => return Ok(None),
+                (Some(what), Some(times)) => drop(found.insert(what.to_owned(), times)),
+                _ => return Err(JournalError::Unreadable("a count of the digest".to_owned())),
+            }
+        }
+        Ok(Some(found).filter(|found| !found.is_empty()))
+    }
+
+    pub(super) async fn told_of_counts(&self, hour: i64) -> Result<(), JournalError> {
+        let mut item = key(format!("D#{hour}"), TOLD);
+        item.insert("schema".to_owned(), V::N(SCHEMA.to_owned()));
+        item.insert("expires".to_owned(), expires(hour));
+        let call = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        call.send().await.map_err(classify("dynamodb:PutItem"))?;
+        Ok(())
+    }
+}
+
+/// In seconds, as DynamoDB's time to live wants it.
+fn expires(hour: i64) -> V {
+    V::N(hour.saturating_mul(3_600).saturating_add(KEPT).to_string())
+}

@@ -1,0 +1,271 @@
+//! Whatever fails or dies on the way, wherever: in the end it is contained, and goes back. The cells are positions of calls x what happens
+//! there x what comes next; `make test` runs a part of them, `make faults` all.
+
+use crate::{
+    lab::{Durable, Lab, kind, without_replacement},
+    registry::{Phase, SCENARIOS, Scenario},
+};
+use anyhow::{Context, Result, ensure};
+use cordon_support::{Answer, Fault, How, Lasting, Match, When};
+use futures::{FutureExt, StreamExt, stream};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, fmt, panic::AssertUnwindSafe, time::Duration};
+
+#[tokio::test]
+async fn whatever_fails_or_dies_on_the_way_it_ends_contained_and_goes_back() -> Result<()> {
+    let mut cells = Vec::new();
+    for scenario in SCENARIOS {
+        for (n, position) in positions(scenario).await?.into_iter().enumerate() {
+            // Each position meets one death and one fault here, and every pair of them with every recovery comes up.
+            let kill = if n % 2 == 0 { HITS[0] } else { HITS[1] };
+            let fault = HITS[2 + n % (HITS.len() - 2)];
+            cells.push(position.cell(kill, RECOVERIES[n % 3]));
+            cells.push(position.cell(fault, RECOVERIES[(n + 1) % 3]));
+        }
+    }
+    let count = cells.len();
+    assert!(count >= 300, "only {count} cells");
+    let tally = run(cells, false).await;
+    println!("{tally}");
+    assert!(tally.wrong.is_empty(), "{:#?}", tally.wrong);
+    Ok(())
+}
+
+/// Every cell there is.
+pub async fn all() -> Result<Vec<Cell>> {
+    let mut cells = Vec::new();
+    for scenario in SCENARIOS {
+        for position in positions(scenario).await? {
+            for hits in HITS {
+                cells.extend(RECOVERIES.map(|recovery| position.cell(hits, recovery)));
+            }
+        }
+    }
+    Ok(cells)
+}
+
+/// A call of a scenario: ids differ from world to world, so it is the nth of its operation.
+struct Position {
+    scenario: Scenario,
+    phase: Phase,
+    operation: String,
+    nth: u32,
+    mutating: bool,
+}
+
+async fn positions(scenario: Scenario) -> Result<Vec<Position>> {
+    let found = scenario.positions().await?.into_iter();
+    let position = |(phase, operation, nth, mutating)| Position { scenario, phase, operation, nth, mutating };
+    Ok(found.map(position).collect())
+}
+
+impl Position {
+    fn cell(&self, hits: Hits, recovery: Recovery) -> Cell {
+        let hits = match hits {
+            // Nothing conflicts with reading.
+            Hits::Fault(when, How::Conflict, lasting) if !self.mutating => Hits::Fault(when, How::Throttled, lasting),
+            other => other,
+        };
+        let Self { scenario, phase, nth, .. } = *self;
+        Cell { scenario, phase, operation: self.operation.clone(), nth, hits, recovery }
+    }
+}
+
+const HITS: [Hits; 12] = {
+    use {Hits::*, How::*, Lasting::*, When::*};
+    [
+        Kill(Before),
+        Kill(After),
+        Fault(Before, Throttled, Once),
+        Fault(After, Cut, Once),
+        Fault(Before, Denied, Throughout),
+        Fault(Before, Conflict, Once),
+        Fault(Before, Throttled, Throughout),
+        Fault(After, ServerError, Throughout),
+        Fault(Before, Cut, Once),
+        Fault(Before, Conflict, Throughout),
+        Fault(After, ServerError, Once),
+        Fault(After, Cut, Throughout),
+    ]
+};
+
+#[derive(Clone, Copy, Debug)]
+enum Hits {
+    /// SIGKILL of the real binary.
+    Kill(When),
+    Fault(When, How, Lasting),
+}
+
+impl fmt::Display for Hits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kill(When::Before) => f.write_str("killed before the call"),
+            Self::Kill(When::After) => f.write_str("killed before the answer"),
+            Self::Fault(when, how, lasting) => {
+                let lost = if *when == When::After { ", the answer lost" } else { "" };
+                write!(f, "{}{lost}, {}", format!("{how:?}").to_lowercase(), format!("{lasting:?}").to_lowercase())
+            }
+        }
+    }
+}
+
+const RECOVERIES: [Recovery; 3] = [Recovery::Event, Recovery::Recheck, Recovery::Release];
+
+/// What comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recovery {
+    Event,
+    Recheck,
+    /// An operator releases what is there, half done or not.
+    Release,
+}
+
+#[derive(Debug)]
+pub struct Cell {
+    scenario: Scenario,
+    phase: Phase,
+    operation: String,
+    nth: u32,
+    hits: Hits,
+    recovery: Recovery,
+}
+
+/// Cells tried and right, by row.
+#[derive(Debug, Default)]
+pub struct Tally {
+    pub rows: BTreeMap<String, (usize, usize)>,
+    pub wrong: Vec<String>,
+}
+
+impl Tally {
+    pub fn count(&mut self, row: String, cell: &str, result: Result<()>) {
+        let (tried, right) = self.rows.entry(row).or_default();
+        *tried += 1;
+        match result {
+            Ok(()) => *right += 1,
+            Err(error) => self.wrong.push(format!("{cell}: {error:#}")),
+        }
+    }
+}
+
+impl Tally {
+    pub fn add(&mut self, other: Tally) {
+        for (row, (tried, right)) in other.rows {
+            let sum = self.rows.entry(row).or_default();
+            *sum = (sum.0 + tried, sum.1 + right);
+        }
+        self.wrong.extend(other.wrong);
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<70} {:>6} {:>6}", "row", "tried", "right")?;
+        for (row, (tried, right)) in &self.rows {
+            writeln!(f, "{row:<70} {tried:>6} {right:>6}")?;
+        }
+        let sum = self.rows.values().fold((0, 0), |sum, row| (sum.0 + row.0, sum.1 + row.1));
+        write!(f, "{:<70} {:>6} {:>6}", "all", sum.0, sum.1)
+    }
+}
+
+/// Each has an account and processes of its own; more at a time only wait for moto.
+pub async fn run(cells: Vec<Cell>, shows_progress: bool) -> Tally {
+    let (mut tally, count) = (Tally::default(), cells.len());
+    let mut results = stream::iter(cells)
+        .map(|cell| async move {
+            let (row, name) = (format!("{}; then {:?}", cell.hits, cell.recovery).to_lowercase(), format!("{cell:?}"));
+            let result = AssertUnwindSafe(cell.run()).catch_unwind().await;
+            (row, name, result.unwrap_or_else(|_| Err(anyhow::anyhow!("an assertion failed"))))
+        })
+        .buffer_unordered(8);
+    let mut done = 0;
+    while let Some((row, name, result)) = results.next().await {
+        done += 1;
+        tally.count(row, &name, result);
+        if shows_progress && (done % 50 == 0 || done == count) {
+            eprintln!("{done} of {count} cells, {} wrong", tally.wrong.len());
+        }
+    }
+    tally
+}
+
+impl Cell {
+    async fn run(self) -> Result<()> {
+        let mut lab = self.scenario.lab().await?;
+        let before = lab.dump().await?;
+        let event = lab.event(self.scenario.sample)?;
+        let incident = lab.incident_of(&event)?;
+        let at = Match { operation: self.operation.clone(), resource: None, occurrence: Some(self.nth) };
+        let delivered = match self.phase {
+            Phase::Finding => event.clone(),
+            Phase::Offers => {
+                ensure!(kind(&lab.deliver(&event).await?) == "Contained", "it was not contained at first");
+                self.scenario.ask(&lab, &event).await?;
+                lab.batch(&incident)
+            }
+        };
+        match self.hits {
+            Hits::Kill(when) => lab.kill_at(&delivered, at, when).await?,
+            Hits::Fault(when, how, lasting) => {
+                lab.proxy.fail(Fault { at, when, how, lasting });
+                let answer = lab.function.invoke(&delivered).await?;
+                // A fault that passes is healed at once, by the SDK or by reading.
+                if let (Lasting::Once, Phase::Finding, Answer::Response(report)) = (lasting, self.phase, &answer) {
+                    ensure!(kind(report) == "Contained", "{report:#}");
+                }
+            }
+        }
+        lab.proxy.heal();
+        lab.restart("contain").await?;
+        lab.clock.advance(Duration::from_secs(5))?;
+        self.recover(&lab, &event, &incident).await?;
+        let left = without_replacement(&lab, &before, lab.dump().await?);
+        ensure!(left.is_empty(), "not as before: {left:#?}");
+        lab.forget().await
+    }
+
+    async fn recover(&self, lab: &Lab, event: &Value, incident: &str) -> Result<()> {
+        let release = async || {
+            let output = lab.cordon(&["release", incident, "--reactivate-keys"]).await?;
+            let said = [output.stdout, output.stderr].concat();
+            anyhow::Ok((output.status.code(), String::from_utf8_lossy(&said).into_owned()))
+        };
+        if self.recovery == Recovery::Release {
+            let (code, said) = release().await?;
+            let nothing = said.contains("nothing was changed for incident") || said.contains("there is no incident");
+            ensure!(code == Some(0) || (code == Some(1) && nothing), "release: {code:?} {said}");
+            return Ok(());
+        }
+        // A recheck can only come where the messages had left and the plan is there.
+        if self.phase == Phase::Offers || (by_recheck(lab).await? && self.recovery == Recovery::Recheck) {
+            lab.recheck(incident).await?;
+        } else {
+            let report = lab.deliver(event).await?;
+            ensure!(["Contained", "Joined"].contains(&kind(&report)), "{report:#}");
+        }
+        let shown = lab.shown(incident).await?;
+        let steps = shown["containment"]["steps"].as_array().with_context(|| format!("{shown:#}"))?;
+        let is_held = |step: &Value| step["state"] == "done" || step["state"] == "already";
+        ensure!(!steps.is_empty() && steps.iter().all(is_held), "{shown:#}");
+        if self.phase == Phase::Offers {
+            let asked_for = self.scenario.offers.split(',').count();
+            let is_asked_for = |step: &&Value| BEYOND.iter().any(|action| step["change"]["action"] == *action);
+            ensure!(steps.iter().filter(is_asked_for).count() == asked_for, "{shown:#}");
+        }
+        let (code, said) = release().await?;
+        ensure!(code == Some(0), "release: {code:?} {said}");
+        Ok(())
+    }
+}
+
+/// The actions that are never in a plan unasked.
+const BEYOND: [&str; 4] = ["ec2.instance.power", "ec2.instance.profile", "iam.role.cutoff", "ssm.session.state"];
+
+/// Whether the three messages had left, and the plan is in the journal.
+async fn by_recheck(lab: &Lab) -> Result<bool> {
+    let Durable { table, .. } = lab.durable.clone().context("durable")?;
+    let items = lab.call("dynamodb", "scan", json!({"TableName": table})).await?;
+    let journalled = items["Items"].as_array().unwrap().iter().any(|item| item.get("containment").is_some());
+    Ok(journalled && lab.delayed().await? == 3)
+}

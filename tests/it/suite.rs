@@ -1,0 +1,267 @@
+//! `make faults`: all cells of the matrix, a storm, an attacker, a queue that doubles and delays, and nobody to be told; one table at the end.
+
+use crate::{
+    lab::{Lab, Setup, differences, kind, undeclared},
+    matrix::{self, Tally},
+    workers,
+};
+use anyhow::{Result, ensure};
+use cordon_support::{Fault, How, Lasting, Match, When};
+use futures::FutureExt;
+use serde_json::{Value, json};
+use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+
+#[tokio::test]
+#[ignore = "takes long: make faults"]
+async fn faults() -> Result<()> {
+    let mut tally = Tally::default();
+    rows(&mut tally).await;
+    storm_of(200, &mut tally).await;
+    let cells = matrix::all().await?;
+    // All of them take hours on two cores; a share is spread evenly over positions, faults and recoveries.
+    let one_in: usize = std::env::var("CORDON_FAULTS_ONE_IN").map_or(Ok(1), |n| n.parse())?;
+    let count = cells.len();
+    let cells: Vec<_> = cells.into_iter().step_by(one_in.max(1)).collect();
+    eprintln!("{} of the {count} cells of the matrix", cells.len());
+    tally.add(matrix::run(cells, true).await);
+    println!("{tally}");
+    ensure!(tally.wrong.is_empty(), "{} cells are wrong:\n{}", tally.wrong.len(), tally.wrong.join("\n"));
+    Ok(())
+}
+
+/// The same rows with less of each; the matrix has a test of its own.
+#[tokio::test]
+async fn every_row_of_the_suite_in_short() -> Result<()> {
+    let mut tally = Tally::default();
+    rows(&mut tally).await;
+    storm_of(8, &mut tally).await;
+    println!("{tally}");
+    ensure!(tally.wrong.is_empty(), "{}", tally.wrong.join("\n"));
+    Ok(())
+}
+
+async fn rows(tally: &mut Tally) {
+    row(tally, "attacker: undoes all he sees until before the last recheck", attacker(Undoes::UntilTheLastRecheck))
+        .await;
+    row(tally, "attacker: undoes once more than the bound", attacker(Undoes::OnceMore)).await;
+    row(tally, "queue: rechecks doubled, late, reordered", queue()).await;
+    row(tally, "people: nobody can be told during the whole containment", people()).await;
+}
+
+async fn row(tally: &mut Tally, name: &str, cell: impl Future<Output = Result<()>>) {
+    eprintln!("{name}");
+    let result = AssertUnwindSafe(cell).catch_unwind().await;
+    tally.count(name.to_owned(), name, result.unwrap_or_else(|_| Err(anyhow::anyhow!("an assertion failed"))));
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Undoes {
+    UntilTheLastRecheck,
+    OnceMore,
+}
+
+/// Every half second of virtual time he looks at what he can see and undoes it.
+async fn attacker(undoes: Undoes) -> Result<()> {
+    let lab = Lab::durable().await?;
+    ensure!(lab.cordon(&["prepare"]).await?.status.success(), "cannot prepare");
+    // He has made groups of our names ahead, with rules.
+    for name in ["cordon-quarantine-x", "cordon-passage-x"] {
+        let group = json!({"GroupName": name, "Description": "mine", "VpcId": lab.id("/vpc")});
+        lab.call("ec2", "create_security_group", group).await?;
+    }
+    let (instance, user) = (lab.event("instance-c2-network")?, lab.event("key-used-from-outside")?);
+    let reports = [lab.deliver(&instance).await?, lab.deliver(&user).await?];
+    let incidents: Vec<&str> = reports.iter().map(|report| report["incident"].as_str().unwrap()).collect();
+    let contained = lab.dump().await?;
+    let mut keys = 0;
+    for (wait, is_last) in [(5, false), (10, false), (45, true)] {
+        let steps = wait * 2 - 1;
+        for step in 0..steps {
+            lab.clock.advance(Duration::from_millis(500))?;
+            // What he does twice between two looks is seen once; so he need not be run each time.
+            if step == 0 || step == steps - 1 {
+                undo(&lab, &mut keys).await?;
+            }
+        }
+        lab.clock.advance(Duration::from_millis(500))?;
+        for incident in &incidents {
+            lab.function.invoke(&lab.batch(incident)).await?;
+        }
+        let left = differences(&contained, &lab.dump().await?);
+        // The key that he deleted is gone, and the one that he made is Inactive.
+        let is_his = |what: &String| what.ends_with("null -> \"Inactive\"") || what.ends_with("\"Inactive\" -> null");
+        let left: Vec<_> = left.into_iter().filter(|what| !is_his(what)).collect();
+        ensure!(left.is_empty(), "after {wait} s, last: {is_last}: {left:#?}");
+    }
+    lab.messages().await?;
+    if undoes == Undoes::OnceMore {
+        undo(&lab, &mut keys).await?;
+        for incident in &incidents {
+            lab.recheck(incident).await?;
+        }
+        let interface = lab.interfaces("victim").remove(0);
+        ensure!(lab.group_of(&interface).await? != "cordon-quarantine", "the bound did not hold");
+        let pages = lab.messages().await?;
+        let told = pages.iter().any(|page| {
+            let text = page["Message"].as_str().unwrap_or_default();
+            page["MessageAttributes"]["urgency"]["Value"] == "page"
+                && text.contains("contained again 3 times")
+                && text.contains(&interface)
+        });
+        ensure!(told, "nobody was paged with what is open: {pages:#?}");
+    }
+    Ok(())
+}
+
+/// What an attacker can see and set back: groups of interfaces, a rule in our group, the deny on the user, his keys, and a new one.
+async fn undo(lab: &Lab, keys: &mut usize) -> Result<()> {
+    let web = lab.id("/web_group").to_owned();
+    for interface in lab.interfaces("victim") {
+        let groups = json!({"NetworkInterfaceId": interface, "Groups": [web]});
+        lab.call("ec2", "modify_network_interface_attribute", groups).await?;
+    }
+    let of_vpc = json!({"Name": "vpc-id", "Values": [lab.id("/vpc")]});
+    let named = json!({"Filters": [{"Name": "group-name", "Values": ["cordon-quarantine"]}, of_vpc]});
+    for group in lab.call("ec2", "describe_security_groups", named).await?["SecurityGroups"].as_array().unwrap() {
+        let rule = json!({"GroupId": group["GroupId"], "IpPermissions": [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]});
+        // It may be there from his last turn.
+        let _ = lab.call("ec2", "authorize_security_group_egress", rule).await;
+    }
+    let user = lab.id("/user/name").to_owned();
+    let deny = json!({"UserName": user, "PolicyArn": "arn:aws:iam::aws:policy/AWSDenyAll"});
+    let _ = lab.call("iam", "detach_user_policy", deny).await;
+    let found = lab.call("iam", "list_access_keys", json!({"UserName": user})).await?;
+    for key in found["AccessKeyMetadata"].as_array().unwrap() {
+        let active = json!({"UserName": user, "AccessKeyId": key["AccessKeyId"], "Status": "Active"});
+        lab.call("iam", "update_access_key", active).await?;
+    }
+    // A user has two at most: one goes, one comes.
+    if *keys == 0 {
+        *keys += 1;
+        let old = json!({"UserName": user, "AccessKeyId": lab.id("/user/keys/1")});
+        lab.call("iam", "delete_access_key", old).await?;
+        lab.call("iam", "create_access_key", json!({"UserName": user})).await?;
+    }
+    Ok(())
+}
+
+/// The queue delivers at least once, in no order, and late.
+async fn queue() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let before = lab.dump().await?;
+    let first = lab.deliver(&lab.event("instance-c2-network")?).await?;
+    let second = lab.deliver(&lab.event("key-used-from-outside")?).await?;
+    let (one, two) = (first["incident"].as_str().unwrap(), second["incident"].as_str().unwrap());
+    let contained = lab.dump().await?;
+    lab.messages().await?;
+    lab.proxy.clear();
+    lab.clock.advance(Duration::from_secs(5))?;
+    let record = |n: usize, id: &str| json!({"messageId": format!("m{n}"), "eventSource": "aws:sqs", "body": id});
+    let ids = [two, one, two, two, one, one, one, two];
+    let batch: Vec<Value> = ids.iter().enumerate().map(|(n, id)| record(n, id)).collect();
+    let answer = lab.deliver(&json!({"Records": batch})).await?;
+    ensure!(answer == json!({"batchItemFailures": []}), "{answer}");
+    lab.recheck(two).await?;
+    ensure!(lab.changes().is_empty(), "{:?}", lab.changes());
+    ensure!(lab.messages().await?.is_empty(), "people were told of nothing");
+    ensure!(differences(&contained, &lab.dump().await?).is_empty(), "something changed");
+    for id in [one, two] {
+        let output = lab.cordon(&["release", id, "--reactivate-keys"]).await?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    // Hours late, after the release.
+    let released = lab.dump().await?;
+    lab.clock.advance(Duration::from_secs(4 * 3_600))?;
+    let answer = lab.deliver(&json!({"Records": batch})).await?;
+    ensure!(answer == json!({"batchItemFailures": []}), "{answer}");
+    ensure!(differences(&released, &lab.dump().await?).is_empty(), "a late recheck changed something");
+    ensure!(undeclared(&before, &released).is_empty(), "not as before");
+    Ok(())
+}
+
+/// SNS is down from the first call to the last recheck.
+async fn people() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let at = Match::operation("Publish");
+    lab.proxy.fail(Fault { at, when: When::Before, how: How::ServerError, lasting: Lasting::Throughout });
+    let report = lab.deliver(&lab.event("instance-c2-network")?).await?;
+    ensure!(kind(&report) == "Contained", "{report:#}");
+    let incident = report["incident"].as_str().unwrap();
+    for _ in 0..3 {
+        lab.recheck(incident).await?;
+    }
+    ensure!(lab.messages().await?.is_empty(), "it was not down");
+    lab.proxy.heal();
+    let swept = lab.sweep().await?;
+    let mails = lab.messages().await?;
+    ensure!(mails.len() == 1, "{swept}: {} messages", mails.len());
+    ensure!(mails[0]["Subject"].as_str().unwrap_or_default().contains("CONTAINED"), "{mails:#?}");
+    lab.sweep().await?;
+    ensure!(lab.messages().await?.is_empty(), "told twice");
+    Ok(())
+}
+
+async fn storm_of(targets: usize, tally: &mut Tally) {
+    row(tally, &format!("storm: {} deliveries for {targets} targets", targets * 5), storm(targets)).await;
+}
+
+/// Five copies of a finding for each of so many users, shuffled, eight at a time; a tenth of all calls throttled, a worker killed every second.
+async fn storm(targets: usize) -> Result<()> {
+    let lab = Lab::new(Setup { durable: true, ..Setup::default() }).await?;
+    let template = lab.event("key-used-from-outside")?;
+    let mut events = Vec::new();
+    for n in 0..targets {
+        let name = format!("storm-{n}");
+        let user = lab.call("iam", "create_user", json!({"UserName": name})).await?;
+        lab.call("iam", "create_access_key", json!({"UserName": name})).await?;
+        let mut event = template.clone();
+        event["detail"]["id"] = json!(format!("{n:032x}"));
+        let details = &mut event["detail"]["resource"]["accessKeyDetails"];
+        details["userName"] = json!(name);
+        details["principalId"] = user["User"]["UserId"].clone();
+        events.push(event);
+    }
+    let before = lab.dump().await?;
+    lab.proxy.throttle_one_in(10);
+    let mut deliveries: Vec<Value> = (0..5).flat_map(|_| events.clone()).collect();
+    shuffle(&mut deliveries);
+    let count = deliveries.len();
+    let answered = workers::run(&lab, deliveries, 8, Duration::from_secs(1)).await?;
+    ensure!(answered == count, "{answered} of {count} deliveries were answered");
+    lab.proxy.heal();
+    // What a killed worker left is finished by rechecks and sweeps.
+    for _ in 0..3 {
+        lab.sweep().await?;
+    }
+    let incidents = lab.incidents().await?;
+    ensure!(incidents.len() == targets, "{} incidents for {targets} targets", incidents.len());
+    let contained = lab.dump().await?;
+    for (_, user) in contained["users"].as_object().unwrap() {
+        if user["name"].as_str().is_some_and(|name| name.starts_with("storm-")) {
+            ensure!(user["attached"].to_string().contains("AWSDenyAll"), "{user:#}");
+            ensure!(!user["keys"].to_string().contains("\"Active\""), "{user:#}");
+        }
+    }
+    // A lost answer or a death may repeat a call; what is not undone is never done again.
+    let attached = lab.proxy.mutations().into_iter().filter(|call| call.operation == "AttachUserPolicy").count();
+    ensure!(attached >= targets, "only {attached} denies");
+    for incident in &incidents {
+        let output = lab.cordon(&["release", incident, "--reactivate-keys"]).await?;
+        let said = [output.stdout, output.stderr].concat();
+        ensure!(output.status.success(), "{incident}: {}", String::from_utf8_lossy(&said));
+    }
+    let left = undeclared(&before, &lab.dump().await?);
+    ensure!(left.is_empty(), "{left:#?}");
+    lab.forget().await
+}
+
+/// The same order every time.
+fn shuffle(events: &mut [Value]) {
+    let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    for n in (1..events.len()).rev() {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        events.swap(n, usize::try_from(state % (n as u64 + 1)).unwrap());
+    }
+}

@@ -1,0 +1,63 @@
+//! Several workers on one account, some of whom die: what Lambda's concurrency and its repeats make of a burst.
+
+use crate::lab::Lab;
+use anyhow::{Result, ensure};
+use cordon_support::{Answer, Function};
+use serde_json::Value;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// More than Lambda's own three, because here somebody dies all the time.
+const MOST_TRIES: usize = 20;
+
+/// Delivers all events, so many at a time, and kills one worker after another, each after such a while. Returns how many deliveries were
+/// answered, each in the end.
+pub async fn run(lab: &Lab, events: Vec<Value>, workers: usize, each: Duration) -> Result<usize> {
+    let queue = Mutex::new(VecDeque::from(events));
+    let crew: Vec<Mutex<Option<Arc<Function>>>> = (0..workers).map(|_| Mutex::new(None)).collect();
+    let at_work = futures::future::try_join_all(crew.iter().map(|seat| work(lab, &queue, seat)));
+    let killer = async {
+        for turn in 0.. {
+            tokio::time::sleep(each).await;
+            let victim = crew[turn % crew.len()].lock().unwrap().clone();
+            if let Some(victim) = victim {
+                victim.kill().await;
+            }
+        }
+    };
+    tokio::select! {
+        answered = at_work => Ok(answered?.into_iter().sum()),
+        () = killer => unreachable!("it never ends"),
+    }
+}
+
+async fn work(lab: &Lab, queue: &Mutex<VecDeque<Value>>, seat: &Mutex<Option<Arc<Function>>>) -> Result<usize> {
+    let mut answered = 0;
+    loop {
+        let Some(event) = queue.lock().unwrap().pop_front() else { return Ok(answered) };
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            ensure!(tries <= MOST_TRIES, "given up after {MOST_TRIES} tries: {event}");
+            let sitting = seat.lock().unwrap().clone();
+            let function = match sitting {
+                Some(function) => function,
+                None => {
+                    let function = Arc::new(lab.another("contain", None).await?);
+                    *seat.lock().unwrap() = Some(function.clone());
+                    function
+                }
+            };
+            match function.invoke(&event).await {
+                Ok(Answer::Response(_)) => break,
+                // Lambda would come again.
+                Ok(Answer::Error(_)) => {}
+                Err(_) => *seat.lock().unwrap() = None,
+            }
+        }
+        answered += 1;
+    }
+}
