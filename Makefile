@@ -23,7 +23,7 @@ export CORDON_PYTHON ?= $(VENV)/bin/python
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint-venv sam-venv docker test lint demo faults check-data manual sam-validate sam-build sam-local clean-venv
+.PHONY: help venv lint-venv sam-venv docker test lint demo faults broken check-data manual sam-validate sam-build sam-local clean-venv
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ demo: venv ## incidents from finding to mail, on this machine and without an AWS
 
 faults: venv ## every fault, death, storm and attacker there is, with a table at the end; hours, or a share: make faults ONE_IN=11
 	CORDON_FAULTS_ONE_IN=$(or $(ONE_IN),1) cargo test $(LOCKED) $(FEATURES) --test it -- --ignored --nocapture suite::faults
+
+broken: venv ## break the engine on purpose, and see that the suite finds it
+	tests/broken/check.sh
 
 check-data: venv ## replay the public findings of ../shared/data, compare, and resolve all identities of its records
 	cargo build $(LOCKED) $(FEATURES) --bin cordon

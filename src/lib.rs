@@ -35,6 +35,7 @@
 //!    ▼ round 5     read back, until every step is seen or has failed; journal; then the later stages, each read back
 //!    │ notify      Report → SNS; log; metric; then the lease is given back
 //!    ▼ recheck     +5 s, +15 s, +60 s by queue delay: survey again, finish what is half done, contain again what was undone
+//!    ▼ sweep       every five minutes until the release: the same; and tell who was not told, ask again who has not answered
 //! operator: prepare · incidents · show · approve · release
 //! ```
 //!
@@ -83,6 +84,12 @@
 //!   others, and their journals decide. The last one released puts it back.
 //! - What the account no longer leads to (a role whose profile was taken off) is read by itself at every look.
 //! - Journal and approvals know a user's things by his unique id; every call is tried under the name that he has now.
+//! - What goes further than a plan at a cost that only a person can weigh is an offer: its steps are never taken unless an operator approved
+//!   them by name and hash. No approval outlives a release, or its time.
+//! - A step is contained again three times an hour at most; then it is left to people, who are paged. What is ours and only to be set once
+//!   more (a cutoff's second pass, an interface left in the passage) is not counted.
+//! - Who changed something is looked up in CloudTrail: at a recheck, so that an operator's own change is his; at a release, so that nothing
+//!   is given back to the attacker as he had arranged it. Where CloudTrail does not answer, the first contains again, the second withholds.
 //! - From a queue comes an incident's id and nothing else. A recheck never goes beyond today's ceiling and age.
 //! - What people are told is told before the lease is given back, so that two deliveries cannot both tell it.
 //! - The incident that opened a containment is the one that people know; others join it and hold it with it.

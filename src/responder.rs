@@ -11,16 +11,16 @@ use crate::{
     aws::INCIDENT,
     clock::Clock,
     decision::{Decision, Treatment},
-    domain::{IncidentId, Outcome, OutcomeKind, Report, Timestamp},
+    domain::{IncidentId, Outcome, OutcomeKind, Report, Timestamp, fingerprint},
     engine::{EngineError, Illegal},
     ingest,
-    journal::{Approval, IncidentRecord, Journal, JournalError},
+    journal::{Approval, IncidentRecord, Journal, JournalError, Question},
     metrics,
     notify::{Notification, Notifier, NotifyError},
     policy::Mode,
     recheck::Rechecks,
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 pub struct Responder {
     pub analyst: Analyst,
@@ -122,7 +122,7 @@ impl Responder {
                         Box::pin(self.analyst.observe(case))
                     );
                     opened?;
-                    let report = report?;
+                    let report = self.unless_asked_already(case, report?).await?;
                     self.tell_once(&report).await?;
                     self.keep_joined(case, &report).await?;
                     Ok(report)
@@ -130,6 +130,32 @@ impl Responder {
             }
         };
         INCIDENT.scope(case.incident.clone(), work).await
+    }
+
+    /// One question for all that would ask the same: several regions report one principal, several findings one target.
+    async fn unless_asked_already(&self, case: &Treatment, report: Report) -> Result<Report, Retry> {
+        if report.outcome.kind != OutcomeKind::AwaitingApproval {
+            return Ok(report);
+        }
+        // The same things; the plan's own hash names the incident.
+        let things: BTreeSet<String> =
+            report.steps.iter().map(|step| format!("{} {}", step.action, step.target)).collect();
+        let things = fingerprint(&things.into_iter().collect::<Vec<_>>().join("\n"));
+        let severity = report.severity.map_or(0, |severity| severity as u8 + 1);
+        let question = Question { incident: case.incident.clone(), things, severity };
+        let key = case.target.key();
+        let mut other = self.journal().ask(&key, &question, None, self.now()).await?;
+        if let Some(asks) = &other {
+            let record = self.journal().incident(asks).await?;
+            if !record.is_some_and(|record| record.is_waiting()) {
+                other = self.journal().ask(&key, &question, Some(asks), self.now()).await?;
+            }
+        }
+        let Some(asks) = other else { return Ok(report) };
+        let why = format!("people are asked about the same things already, by incident {asks}");
+        let joined = case.report(Outcome::because(OutcomeKind::Joined, "asked-already", why));
+        self.journal().keep_first(&case.incident, &joined).await?;
+        Ok(joined)
     }
 
     async fn is_told(&self, report: &Report) -> Result<bool, Retry> {

@@ -15,11 +15,10 @@ use super::{
 };
 use crate::{
     aws::{Aws, AwsError},
-    domain::{AccountId, RoleId, RoleName, SessionName},
+    domain::{AccountId, RoleId, RoleName, SessionName, fingerprint},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::fmt;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,9 +32,7 @@ pub struct SessionDeny {
 impl SessionDeny {
     /// One policy for each denied session, found again by name alone.
     pub fn policy_name(&self) -> String {
-        let digest = Sha256::digest(self.user_id());
-        let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        format!("CordonDeny-{hex}")
+        format!("CordonDeny-{}", fingerprint(&self.user_id()))
     }
 
     pub fn document(&self) -> Value {

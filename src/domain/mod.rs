@@ -9,6 +9,8 @@ mod severity;
 mod text;
 mod timestamp;
 
+pub use text::fingerprint;
+
 pub use finding::{
     AccessKeyResource, Action, Direction, Finding, Gap, InstanceResource, Lifecycle, Resource, Role, UserType,
 };

@@ -16,7 +16,8 @@ mod due;
 mod groups;
 
 use super::{
-    Approval, Claim, Containment, Counts, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease, unique,
+    Approval, Claim, Containment, Counts, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease,
+    Question, unique,
 };
 use crate::{
     aws::{AwsError, classify},
@@ -360,6 +361,16 @@ impl Journal for DynamoJournal {
             self.set(id, values).await
         }
         .boxed()
+    }
+
+    fn ask<'a>(
+        &'a self,
+        target: &'a str,
+        question: &'a Question,
+        instead_of: Option<&'a IncidentId>,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<IncidentId>, JournalError>> {
+        self.ask_once(target, question, instead_of, now).boxed()
     }
 
     fn held(&self, most: usize) -> BoxFuture<'_, Result<Vec<Containment>, JournalError>> {

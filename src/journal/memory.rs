@@ -2,8 +2,8 @@
 //! a table only observes.
 
 use super::{
-    Approval, Claim, Containment, Counts, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease,
-    OwnGroups, Purpose, Registry, unique,
+    ASKED_FOR, Approval, Claim, Containment, Counts, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE,
+    Lease, OwnGroups, Purpose, Question, Registry, unique,
 };
 use crate::{
     decision::Treatment,
@@ -34,6 +34,7 @@ struct Head {
     lease: Option<(String, Timestamp)>,
     inbox: Inbox,
     containment: Option<Containment>,
+    asked: Option<(Question, Timestamp)>,
 }
 
 impl MemoryJournal {
@@ -173,6 +174,29 @@ impl Journal for MemoryJournal {
             record.at = Some(now);
         };
         ready(self.change(id, keep)).boxed()
+    }
+
+    fn ask<'a>(
+        &'a self,
+        target: &'a str,
+        question: &'a Question,
+        instead_of: Option<&'a IncidentId>,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<IncidentId>, JournalError>> {
+        let mut content = self.content();
+        let head = content.targets.entry(target.to_owned()).or_default();
+        let asks = head.asked.as_ref().filter(|(known, at)| {
+            known.incident != question.incident
+                && known.things == question.things
+                && known.severity >= question.severity
+                && at.age(now).is_none_or(|age| age < ASKED_FOR)
+                && Some(&known.incident) != instead_of
+        });
+        let other = asks.map(|(known, _)| known.incident.clone());
+        if other.is_none() {
+            head.asked = Some((question.clone(), now));
+        }
+        ready(Ok(other)).boxed()
     }
 
     fn held(&self, most: usize) -> BoxFuture<'_, Result<Vec<Containment>, JournalError>> {

@@ -128,8 +128,12 @@ pub struct IncidentRecord {
 impl IncidentRecord {
     /// Whether people were not told yet, or have not answered.
     pub fn is_unanswered(&self) -> bool {
-        let waits = |report: &Report| report.outcome.kind == OutcomeKind::AwaitingApproval;
-        self.report.as_ref().is_some_and(|report| waits(report) || self.told.is_none()) && self.at.is_some()
+        self.at.is_some() && (self.is_waiting() || (self.told.is_none() && self.report.is_some()))
+    }
+
+    /// Whether people were asked and it has come to nothing else since.
+    pub fn is_waiting(&self) -> bool {
+        self.report.as_ref().is_some_and(|report| report.outcome.kind == OutcomeKind::AwaitingApproval)
     }
 }
 
@@ -213,6 +217,16 @@ pub trait Journal: Registry {
         told: Option<&'a str>,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<(), JournalError>>;
+    /// Takes the right to ask people about the target; `Some` is the incident that asks about the same things already, as severe or
+    /// more, since less than [`ASKED_FOR`]. `instead_of` is one that asks no more.
+    fn ask<'a>(
+        &'a self,
+        target: &'a str,
+        question: &'a Question,
+        instead_of: Option<&'a IncidentId>,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<IncidentId>, JournalError>>;
+
     /// Containments that are not released, those first that nobody has written to for longest.
     fn held(&self, most: usize) -> BoxFuture<'_, Result<Vec<Containment>, JournalError>>;
     /// Incidents that wait for people, or that people were not told of; the oldest first.
@@ -226,6 +240,19 @@ pub trait Journal: Registry {
     /// Keeps what is approved from now on, in place of what was.
     fn approve<'a>(&'a self, id: &'a IncidentId, approval: &'a Approval) -> BoxFuture<'a, Result<(), JournalError>>;
 }
+
+/// What people are asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    pub incident: IncidentId,
+    /// Fingerprint of what would be changed.
+    pub things: String,
+    /// The higher, the worse.
+    pub severity: u8,
+}
+
+/// Within this time one incident asks for all that would ask the same.
+pub const ASKED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How often what was seen.
 pub type Counts = BTreeMap<String, u64>;

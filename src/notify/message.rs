@@ -2,8 +2,7 @@
 //! Pure: made of the report alone.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use crate::domain::{OutcomeKind, Report, Severity, StepReport, Timestamp, Way};
-use sha2::{Digest, Sha256};
+use crate::domain::{OutcomeKind, Report, Severity, StepReport, Timestamp, Way, fingerprint};
 use std::{collections::BTreeMap, fmt::Write};
 
 /// SNS: a subject has fewer than 100 characters, no line breaks; mail wants ASCII.
@@ -59,7 +58,7 @@ impl Notification {
         let asked_again: Vec<&str> = asked_again.map(|reason| reason.text.as_str()).collect();
         let plan = report.plan.as_deref().unwrap_or_default();
         let text = format!("{}\n{plan}\n{}\n{}", report.outcome.kind, states.join("\n"), asked_again.join("\n"));
-        Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        fingerprint(&text)
     }
 
     /// Whether people are told at all: not of what is not ours, and not of small things that nobody can act on.

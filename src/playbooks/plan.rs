@@ -3,10 +3,9 @@
 
 use crate::{
     actions::AnyChange,
-    domain::{InterfaceId, Reason, ResidualRisk},
+    domain::{InterfaceId, Reason, ResidualRisk, fingerprint},
     policy::Subject,
 };
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// The stage whose steps go out at once and contain the target.
@@ -113,5 +112,5 @@ impl Plan {
 pub fn hash<'a>(changes: impl Iterator<Item = &'a AnyChange>) -> String {
     let mut lines: Vec<String> = changes.map(|change| change.shown().line()).collect();
     lines.sort();
-    Sha256::digest(lines.join("\n")).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    fingerprint(&lines.join("\n"))
 }

@@ -120,6 +120,47 @@ async fn promises(journal: &dyn Journal) -> Result<()> {
     assert_eq!((record.told, record.approval), (None, Approval::default()));
     assert_eq!(journal.incidents().await?.len(), 1);
 
+    // What is not told is unanswered, and so is what waits; what was told and waits for nobody is not.
+    assert_eq!(journal.unanswered(9).await?.len(), 1);
+    journal.conclude(&one, &report, Some("digest"), at(5)).await?;
+    assert_eq!(journal.unanswered(9).await?, []);
+    let waits = Report::without_finding(Outcome::because(OutcomeKind::AwaitingApproval, "code", "text"));
+    journal.conclude(&one, &waits, Some("digest"), at(6)).await?;
+    let [record] = journal.unanswered(9).await?.try_into().unwrap();
+    assert_eq!((record.id, record.at), (one.clone(), Some(at(6))));
+
+    // One question for the same things, unless it is worse, long ago, or asked no more.
+    let question = |incident: &IncidentId, things: &str, severity| Question {
+        incident: incident.clone(),
+        things: things.to_owned(),
+        severity,
+    };
+    let day = 24 * 3_600_000;
+    for (incident, things, severity, instead_of, now, asks) in [
+        (&one, "a", 2, None, 1, None),
+        (&one, "a", 2, None, 2, None),
+        (&other, "a", 2, None, 3, Some(&one)),
+        (&other, "a", 1, None, 3, Some(&one)),
+        (&other, "a", 2, Some(&one), 4, None),
+        (&one, "a", 3, None, 5, None),
+        (&other, "b", 1, None, 6, None),
+        (&one, "b", 1, None, 7, Some(&other)),
+        (&one, "b", 1, None, day + 8, None),
+    ] {
+        let found = journal.ask("q", &question(incident, things, severity), instead_of, at(now)).await?;
+        assert_eq!(found.as_ref(), asks, "{things} {severity} {now}");
+    }
+
+    // Counts are told once, each hour by itself.
+    for what in ["x", "y", "x"] {
+        journal.count(7, what).await?;
+    }
+    let counted = journal.counted(7).await?.unwrap();
+    assert_eq!(counted, [("x".to_owned(), 2), ("y".to_owned(), 1)].into());
+    assert_eq!(journal.counted(8).await?, None);
+    journal.counts_told(7).await?;
+    assert_eq!(journal.counted(7).await?, None);
+
     // The registry knows its own groups by VPC, account and region.
     let (account, region, vpc) =
         (AccountId::parse("111122223333")?, Region::parse("us-east-1")?, VpcId::parse("vpc-0000000a")?);

@@ -321,8 +321,9 @@ async fn start(
     Function::start(FunctionOptions { binary: responder(), env, log: Log::Capture }).await
 }
 
+/// The function under test: this build's, or one that was broken on purpose (tests/broken).
 pub fn responder() -> PathBuf {
-    env!("CARGO_BIN_EXE_responder").into()
+    std::env::var_os("CORDON_RESPONDER").map_or_else(|| env!("CARGO_BIN_EXE_responder").into(), PathBuf::from)
 }
 
 /// A folder for files of this run, under cargo's own.

@@ -12,6 +12,7 @@ mod architecture;
 mod bad_input;
 mod cli;
 mod contain;
+mod correlation;
 mod decisions;
 mod drift;
 mod durable;

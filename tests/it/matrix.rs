@@ -44,6 +44,15 @@ pub async fn all() -> Result<Vec<Cell>> {
     Ok(cells)
 }
 
+/// The deaths right before and right after the cut.
+pub fn at_the_cut() -> Vec<Cell> {
+    let [scenario, ..] = SCENARIOS;
+    let operation = "ModifyNetworkInterfaceAttribute".to_owned();
+    let position = Position { scenario, phase: Phase::Finding, operation, nth: 1, mutating: true };
+    let [before, after, ..] = HITS;
+    [before, after].into_iter().flat_map(|hits| RECOVERIES.map(|recovery| position.cell(hits, recovery))).collect()
+}
+
 /// A call of a scenario: ids differ from world to world, so it is the nth of its operation.
 struct Position {
     scenario: Scenario,

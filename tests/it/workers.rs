@@ -6,7 +6,10 @@ use cordon_support::{Answer, Function};
 use serde_json::Value;
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,8 +17,9 @@ use std::{
 const MOST_TRIES: usize = 20;
 
 /// Delivers all events, so many at a time, and kills one worker after another, each after such a while. Returns how many deliveries were
-/// answered, each in the end.
-pub async fn run(lab: &Lab, events: Vec<Value>, workers: usize, each: Duration) -> Result<usize> {
+/// answered, each in the end, and how many workers were killed.
+pub async fn run(lab: &Lab, events: Vec<Value>, workers: usize, each: Duration) -> Result<(usize, usize)> {
+    let died = AtomicUsize::new(0);
     let queue = Mutex::new(VecDeque::from(events));
     let crew: Vec<Mutex<Option<Arc<Function>>>> = (0..workers).map(|_| Mutex::new(None)).collect();
     let at_work = futures::future::try_join_all(crew.iter().map(|seat| work(lab, &queue, seat)));
@@ -25,11 +29,12 @@ pub async fn run(lab: &Lab, events: Vec<Value>, workers: usize, each: Duration) 
             let victim = crew[turn % crew.len()].lock().unwrap().clone();
             if let Some(victim) = victim {
                 victim.kill().await;
+                died.fetch_add(1, Ordering::Relaxed);
             }
         }
     };
     tokio::select! {
-        answered = at_work => Ok(answered?.into_iter().sum()),
+        answered = at_work => Ok((answered?.into_iter().sum(), died.load(Ordering::Relaxed))),
         () = killer => unreachable!("it never ends"),
     }
 }

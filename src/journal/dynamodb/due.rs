@@ -2,8 +2,9 @@
 
 use super::{DynamoJournal, Item, SCHEMA, V, json, key, record, string};
 use crate::{
-    aws::classify,
-    journal::{Containment, Counts, IncidentRecord, JournalError},
+    aws::{AwsError, classify},
+    domain::{IncidentId, Timestamp},
+    journal::{ASKED_FOR, Containment, Counts, IncidentRecord, JournalError, Question},
 };
 
 /// Of the index; the items of a group are in the order in which they were written to.
@@ -39,6 +40,43 @@ impl DynamoJournal {
             }
         }
         Ok(found)
+    }
+
+    /// One conditional write; a read more where another incident asks.
+    pub(super) async fn ask_once(
+        &self,
+        target: &str,
+        question: &Question,
+        instead_of: Option<&IncidentId>,
+        now: Timestamp,
+    ) -> Result<Option<IncidentId>, JournalError> {
+        let head = key(format!("T#{target}"), "HEAD");
+        let number = |n: i64| V::N(n.to_string());
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(head))
+            .update_expression("SET #schema = :schema, asked_by = :by, asked_things = :things, asked_severity = :severity, asked_at = :now")
+            .condition_expression(
+                "(attribute_not_exists(#schema) OR #schema = :schema) AND (attribute_not_exists(asked_by) OR asked_by = :by OR asked_by = :instead OR asked_things <> :things OR asked_severity < :severity OR asked_at < :long_ago)",
+            )
+            .expression_attribute_names("#schema", "schema")
+            .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()))
+            .expression_attribute_values(":by", V::S(question.incident.to_string()))
+            .expression_attribute_values(":instead", V::S(instead_of.map_or_else(|| "nobody".to_owned(), ToString::to_string)))
+            .expression_attribute_values(":things", V::S(question.things.clone()))
+            .expression_attribute_values(":severity", number(question.severity.into()))
+            .expression_attribute_values(":now", number(now.millis()))
+            .expression_attribute_values(":long_ago", number(now.minus(ASKED_FOR).millis()));
+        match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
+            Ok(_) => Ok(None),
+            Err(AwsError::Conflict { .. }) => {
+                let item = self.get(format!("T#{target}")).await?.unwrap_or_default();
+                Ok(string(&item, "asked_by").and_then(|id| IncidentId::parse(id).ok()))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub(super) async fn held_now(&self, most: usize) -> Result<Vec<Containment>, JournalError> {
