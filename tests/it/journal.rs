@@ -8,7 +8,7 @@ use cordon::{
     },
     journal::{
         Approval, Claim, Containment, DynamoJournal, GivenBack, Inbox, Journal, JournalError, Lease, MemoryJournal,
-        Purpose,
+        Purpose, Question,
     },
 };
 use std::collections::{BTreeMap, BTreeSet};
