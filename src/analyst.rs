@@ -4,7 +4,9 @@ use crate::{
     actions::{AnyChange, Release},
     aws::{Aws, AwsError, Identity},
     decision::{Decision, Treatment, decide},
-    domain::{IncidentId, OfferReport, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, Timestamp, Way},
+    domain::{
+        IncidentId, OfferReport, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, Timestamp, WAITS, Way,
+    },
     engine::State,
     guard::{self, Verdict},
     ingest::Ingested,
@@ -178,7 +180,7 @@ pub fn why(verdict: &Verdict) -> Option<&Reason> {
 pub fn waiting(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Contain => "planned".to_owned(),
-        Verdict::AwaitApproval(reason) => format!("waits for approval: {reason}"),
+        Verdict::AwaitApproval(reason) => format!("{WAITS}: {reason}"),
         Verdict::Observe(_) => "planned only".to_owned(),
         Verdict::Declined(reason) => format!("declined: {reason}"),
     }

@@ -278,11 +278,12 @@ const DENIED: [&str; 7] = [
     "UnrecognizedClientException",
 ];
 
-const CONFLICTS: [&str; 8] = [
+const CONFLICTS: [&str; 9] = [
     "ConcurrentModification",
     "ConditionalCheckFailedException",
     "ConflictException",
     "EntityTemporarilyUnmodifiable",
+    "IncorrectInstanceState",
     "IncorrectState",
     "ResourceContention",
     "TransactionCanceledException",

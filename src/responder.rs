@@ -93,9 +93,7 @@ impl Responder {
         let known = self.journal().read(&case.target.key()).await?;
         let is_held = known.is_some_and(|known| known.released.is_none() && !known.is_over());
         // An approval that nobody acted on in its time is none.
-        let expiry = self.analyst.policy.approval_expiry();
-        let is_current = approval.at.is_some_and(|at| at.age(self.now()).is_none_or(|age| age < expiry));
-        let approval = if is_current { approval } else { Approval::default() };
+        let approval = approval.current(self.analyst.policy.approval_expiry(), self.now());
         // What was allowed when it was judged may not be any more; what is held is looked after in any case.
         case.mode = case.mode.min(self.analyst.ceiling);
         if !is_held && self.analyst.policy.is_stale(case.judged, self.now()) {

@@ -63,6 +63,10 @@ impl Action for ConnectionTracking {
         self.interface.as_str()
     }
 
+    fn details(&self) -> Vec<String> {
+        vec!["connectionTrackingSpecification".to_owned()]
+    }
+
     fn command(&self, to: &Timeouts) -> Option<String> {
         let (region, interface) = (&self.region, &self.interface);
         let Timeouts { tcp_established, udp_stream, udp } = to;

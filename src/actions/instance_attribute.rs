@@ -45,6 +45,15 @@ pub enum AttributeState {
 impl Attribute {
     pub const ALL: [Self; 3] = [Self::DisableApiTermination, Self::DisableApiStop, Self::ShutdownBehavior];
 
+    /// As ModifyInstanceAttribute calls it.
+    fn parameter(self) -> &'static str {
+        match self {
+            Self::DisableApiTermination => "disableApiTermination",
+            Self::DisableApiStop => "disableApiStop",
+            Self::ShutdownBehavior => "instanceInitiatedShutdownBehavior",
+        }
+    }
+
     /// What keeps the evidence.
     pub fn kept(self) -> AttributeState {
         match self {
@@ -68,6 +77,10 @@ impl Action for InstanceAttribute {
 
     fn resource(&self) -> &str {
         self.instance.as_str()
+    }
+
+    fn details(&self) -> Vec<String> {
+        vec![self.attribute.parameter().to_owned()]
     }
 
     fn command(&self, to: &AttributeState) -> Option<String> {

@@ -41,7 +41,8 @@ impl Action for InstancePower {
     const PERMISSIONS: Permissions = Permissions {
         reads: &["ec2:DescribeInstances"],
         contains: &["ec2:ModifyInstanceAttribute", "ec2:StopInstances"],
-        releases: &["ec2:StartInstances"],
+        // A volume under a key of the account is attached with a grant.
+        releases: &["ec2:StartInstances", "kms:CreateGrant"],
     };
     const RELEASE: Release = Release::Restores;
     /// Before those that take only an instance that runs.

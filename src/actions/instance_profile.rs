@@ -42,7 +42,8 @@ impl Action for InstanceProfile {
         releases: &["ec2:AssociateIamInstanceProfile", "iam:GetInstanceProfile", "iam:PassRole"],
     };
     const RELEASE: Release = Release::Restores;
-    const UNDO_ORDER: u8 = 2;
+    /// Before the instance is started: what is on its way takes no profile.
+    const UNDO_ORDER: u8 = 1;
     const SET_BY: &'static [&'static str] =
         &["AssociateIamInstanceProfile", "DisassociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation"];
     type State = Association;

@@ -47,6 +47,10 @@ impl Action for InstanceTag {
         self.instance.as_str()
     }
 
+    fn details(&self) -> Vec<String> {
+        vec![Self::KEY.to_owned()]
+    }
+
     fn command(&self, to: &TagValue) -> Option<String> {
         let (region, instance, key) = (&self.region, &self.instance, Self::KEY);
         match &to.0 {

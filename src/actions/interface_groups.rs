@@ -15,7 +15,7 @@ use crate::{
 };
 use aws_config::retry::RetryConfig;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InterfaceGroups {
@@ -24,6 +24,9 @@ pub struct InterfaceGroups {
     pub vpc: VpcId,
     pub interface: InterfaceId,
 }
+
+/// The passage of a containment is over, and looked after, by then.
+pub const PASSING: Duration = Duration::from_secs(120);
 
 /// A set: AWS gives no order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,8 +77,17 @@ impl Action for InterfaceGroups {
         ))
     }
 
-    fn is_due(before: &Groups) -> bool {
-        *before == Groups::passage()
+    fn details(&self) -> Vec<String> {
+        vec!["groupSet".to_owned()]
+    }
+
+    fn is_ours(now: &Groups) -> bool {
+        *now == Groups::passage()
+    }
+
+    /// Passages are made right after the cut; later it is somebody else who opens by our group.
+    fn is_due(now: &Groups, since: Duration) -> bool {
+        Self::is_ours(now) && since < PASSING
     }
 
     async fn read(&self, aws: &Aws) -> Result<Groups, AwsError> {
@@ -201,7 +213,7 @@ mod tests {
             (&["default"], Some(ours(true)), None),
         ] {
             let groups = Groups::folded(&wire(ids), quarantine.as_ref());
-            assert_eq!(groups.as_ref().is_some_and(InterfaceGroups::is_due), shown == Some("passage"));
+            assert_eq!(groups.as_ref().is_some_and(InterfaceGroups::is_ours), shown == Some("passage"));
             assert_eq!(groups.as_ref().map(ToString::to_string).as_deref(), shown, "{ids:?}");
             assert_eq!(groups == Some(Groups::quarantine()), shown == Some("quarantine"));
         }

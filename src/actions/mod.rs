@@ -31,7 +31,7 @@ pub use instance_attribute::{Attribute, AttributeState, InstanceAttribute};
 pub use instance_power::{InstancePower, Power};
 pub use instance_profile::{Association, InstanceProfile};
 pub use instance_tag::{InstanceTag, TagValue};
-pub use interface_groups::{Group, Groups, InterfaceGroups};
+pub use interface_groups::{Group, Groups, InterfaceGroups, PASSING};
 pub use policy_document::{PolicyState, inline_size};
 pub use quarantine::{OwnGroup, OwnGroups, PERMISSIONS as QUARANTINE_PERMISSIONS, QuarantineCache};
 pub use role_cutoff::{Cutoff, RoleCutoff};
@@ -48,7 +48,10 @@ pub use volume_retention::{OnTermination, VolumeRetention};
 
 use crate::aws::{Aws, AwsError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::fmt::{Debug, Display};
+use std::{
+    fmt::{Debug, Display},
+    time::Duration,
+};
 
 /// One aspect of one resource that Cordon can read and set; the implementing value itself is the target.
 ///
@@ -76,9 +79,19 @@ pub trait Action: Data + Display {
     /// The id or name by which such a call names the thing.
     fn resource(&self) -> &str;
 
-    /// Whether what was seen there is ours, and to be set once more.
-    fn is_due(_before: &Self::State) -> bool {
+    /// What such a call must say besides, as a value or as the name of a parameter: it may set other things of the same resource.
+    fn details(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether what is there is something else of ours than `after`, so that a release may put back what was before.
+    fn is_ours(_now: &Self::State) -> bool {
         false
+    }
+
+    /// Whether that is nobody's doing, so long after the containment began, and is only to be set once more.
+    fn is_due(now: &Self::State, _since: Duration) -> bool {
+        Self::is_ours(now)
     }
 
     /// What is there now. NotFound means that the target, by its unique id, is gone.
@@ -180,7 +193,7 @@ impl<A: Action> Change<A> {
     async fn read(&self, aws: &Aws) -> Result<Seen, AwsError> {
         let now = self.target.read(aws).await?;
         let after = now == self.after;
-        Ok(Seen { before: now == self.before, after, ours: after || A::is_due(&now), shown: now.to_string() })
+        Ok(Seen { before: now == self.before, after, ours: after || A::is_ours(&now), shown: now.to_string() })
     }
 
     fn shown(&self) -> Shown {
@@ -261,13 +274,18 @@ macro_rules! actions { ($($Action:ident => $file:literal),* $(,)?) => {
         }
 
         /// Whether what a fresh change has seen there is ours, and to be set once more.
-        pub fn is_due(&self) -> bool {
-            match self { $(Self::$Action(change) => <$Action as Action>::is_due(&change.before)),* }
+        pub fn is_due(&self, since: Duration) -> bool {
+            match self { $(Self::$Action(change) => <$Action as Action>::is_due(&change.before, since)),* }
         }
 
         /// Whether a call of that name, by CloudTrail, sets such things.
         pub fn is_set_by(&self, call: &str) -> bool {
             match self { $(Self::$Action(_) => <$Action as Action>::SET_BY.contains(&call)),* }
+        }
+
+        /// What such a call must say besides.
+        pub fn details(&self) -> Vec<String> {
+            match self { $(Self::$Action(change) => change.target.details()),* }
         }
 
         /// The id or name by which such a call names the thing.

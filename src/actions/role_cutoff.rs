@@ -103,8 +103,12 @@ impl Action for RoleCutoff {
         matches!(to, Cutoff::Absent).then(delete)
     }
 
-    fn is_due(before: &Cutoff) -> bool {
-        matches!(before, Cutoff::Due(_))
+    fn details(&self) -> Vec<String> {
+        vec![self.policy_name()]
+    }
+
+    fn is_ours(now: &Cutoff) -> bool {
+        matches!(now, Cutoff::Due(_))
     }
 
     async fn read(&self, aws: &Aws) -> Result<Cutoff, AwsError> {

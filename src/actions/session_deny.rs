@@ -62,6 +62,10 @@ impl Action for SessionDeny {
         self.role.as_str()
     }
 
+    fn details(&self) -> Vec<String> {
+        vec![self.policy_name()]
+    }
+
     fn command(&self, to: &PolicyState) -> Option<String> {
         let delete =
             || format!("aws iam delete-role-policy --role-name {} --policy-name {}", self.role, self.policy_name());

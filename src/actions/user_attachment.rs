@@ -49,6 +49,10 @@ impl Action for UserAttachment {
         self.user.as_str()
     }
 
+    fn details(&self) -> Vec<String> {
+        vec![self.policy.to_string()]
+    }
+
     fn command(&self, to: &Attachment) -> Option<String> {
         let verb = match to {
             Attachment::Attached => "attach",

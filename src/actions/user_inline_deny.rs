@@ -60,6 +60,10 @@ impl Action for UserInlineDeny {
         self.user.as_str()
     }
 
+    fn details(&self) -> Vec<String> {
+        vec![Self::POLICY.to_owned()]
+    }
+
     fn command(&self, to: &PolicyState) -> Option<String> {
         let delete = || format!("aws iam delete-user-policy --user-name {} --policy-name {}", self.user, Self::POLICY);
         matches!(to, PolicyState::Absent).then(delete)

@@ -50,6 +50,10 @@ impl Action for VolumeRetention {
         self.instance.as_str()
     }
 
+    fn details(&self) -> Vec<String> {
+        vec!["blockDeviceMapping".to_owned()]
+    }
+
     fn command(&self, to: &OnTermination) -> Option<String> {
         let (region, instance, device) = (&self.region, &self.instance, &self.device);
         let deleted = *to == OnTermination::Deleted;

@@ -6,7 +6,7 @@ use crate::{
     aws::classify,
     domain::{IncidentId, OutcomeKind, Region, StepReport, Timestamp, VpcId},
     engine::{Asked, Wishes, release},
-    journal::{Containment, IncidentRecord},
+    journal::{Approved, Containment, IncidentRecord},
 };
 use anyhow::{Context, bail};
 use clap::Args;
@@ -152,8 +152,9 @@ fn page(record: &IncidentRecord, containment: Option<&Containment>) -> String {
         lines.extend(report.remote.iter().map(|remote| format!("other side {remote}")));
         lines.extend(report.decision.iter().map(|reason| format!("because    {reason}")));
         lines.extend(report.plan.as_ref().map(|plan| format!("plan       {plan}")));
-        lines.extend(record.approval.plan.as_ref().map(|plan| format!("approved   {plan}")));
-        lines.extend(record.approval.offers.iter().map(|(name, hash)| format!("approved   {name} {hash}")));
+        let approved = |what: &str, Approved { hash, at }: &Approved| format!("approved   {what} {hash} at {at}");
+        lines.extend(record.approval.plan.as_ref().map(|plan| approved("plan", plan)));
+        lines.extend(record.approval.offers.iter().map(|(name, offer)| approved(name, offer)));
         let kept = containment.map(containment_steps);
         for step in kept.as_deref().filter(|steps| !steps.is_empty()).unwrap_or(&report.steps) {
             lines.push(format!("step       [{}] {step}", step.state));
@@ -208,10 +209,11 @@ impl Approve {
         let record = deployment.incident(&self.incident).await?;
         let report = record.report.as_ref().context("people were shown no plan yet")?;
         let mut approval = record.approval.clone();
+        let at = Timestamp::from_millis(deployment.clock.now_millis());
         let mut lines = Vec::new();
-        if report.outcome.kind == OutcomeKind::AwaitingApproval {
+        if report.is_waiting() {
             let plan = report.plan.as_deref().context("the incident has no plan")?;
-            approval.plan = Some(plan.to_owned());
+            approval.plan = Some(Approved { hash: plan.to_owned(), at });
             lines.push(format!("approved plan {plan} of {}", record.id));
             let owed = report.steps.iter().filter(|step| step.before != step.after);
             lines.extend(owed.map(|step| format!("  {step}")));
@@ -224,11 +226,10 @@ impl Approve {
                 let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") };
                 bail!("incident {} does not offer `{name}`; it offers {offered}", record.id);
             };
-            approval.offers.insert(offer.name.clone(), offer.hash.clone());
+            approval.offers.insert(offer.name.clone(), Approved { hash: offer.hash.clone(), at });
             lines.push(format!("approved {name}: {}", offer.why));
             lines.extend(offer.steps.iter().map(|step| format!("  {step}")));
         }
-        approval.at = Some(Timestamp::from_millis(deployment.clock.now_millis()));
         deployment.journal.approve(&record.id, &approval).await?;
         deployment.rechecks.send_now(&record.id).await?;
         println!("{}\nthe responder looks at it now", lines.join("\n"));

@@ -20,7 +20,7 @@ pub use ids::{
     SsmSessionId, SubnetId, TargetId, UserId, UserName, VolumeId, VpcId,
 };
 pub use incident::{IncidentId, Target};
-pub use outcome::{OfferReport, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, Way};
+pub use outcome::{OfferReport, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, WAITS, Way};
 pub use severity::{Score, Severity};
 pub use text::Text;
 pub use timestamp::Timestamp;

@@ -148,7 +148,16 @@ impl fmt::Display for StepReport {
     }
 }
 
+/// How the state of a step begins that a person must agree to.
+pub const WAITS: &str = "waits for approval";
+
 impl Report {
+    /// Whether people are asked: about the whole, or about what has come to a containment that was begun.
+    pub fn is_waiting(&self) -> bool {
+        self.outcome.kind == OutcomeKind::AwaitingApproval
+            || self.steps.iter().any(|step| step.state.starts_with(WAITS))
+    }
+
     /// Of an event that was no finding.
     pub fn without_finding(outcome: Outcome) -> Self {
         Self {

@@ -4,10 +4,13 @@ use super::{Asked, Illegal, Next, Owed, Sight, State, Task, TaskEvent, next};
 use crate::{
     actions::{AnyChange, OwnGroups, Release},
     domain::{GroupId, IncidentId, InterfaceId, Target, Timestamp, VpcId},
-    journal::{Containment, Entry, Inbox, MOST_ENTRIES, Step, joined},
+    journal::{Containment, Entry, Inbox, MOST_ENTRIES, MOST_STEPS, Step, joined},
     playbooks::Plan,
 };
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 /// Why guards hold a step back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +39,10 @@ pub struct Course {
     has_new_holder: bool,
     timeline: Vec<Entry>,
     begun: Option<Timestamp>,
-    released: Option<Timestamp>,
+    pub(super) released: Option<Timestamp>,
     /// There is something that the journal does not hold yet.
-    unwritten: bool,
+    pub(super) unwritten: bool,
+    left_out: usize,
     pub(super) work: Vec<(AnyChange, Task)>,
 }
 
@@ -57,6 +61,7 @@ impl Course {
             begun,
             released,
             unwritten: false,
+            left_out: 0,
             work,
         }
     }
@@ -66,7 +71,7 @@ impl Course {
         let mut course = match known {
             Some(known) if known.released.is_some() => Self::reopen(*known, incident),
             // What is over stays over; what comes now opens a containment of its own.
-            Some(known) if !known.is_over() => Self::resume(*known),
+            Some(known) if !known.is_over() => Self::resume(known.without_what_is_gone()),
             _ => Self {
                 target: target.clone(),
                 opened_by: incident.clone(),
@@ -77,6 +82,7 @@ impl Course {
                 begun: None,
                 released: None,
                 unwritten: false,
+                left_out: 0,
                 work: Vec::new(),
             },
         };
@@ -110,9 +116,20 @@ impl Course {
 
     /// Takes in the incidents of those who came while this one was worked on.
     pub fn join(&mut self, inbox: &Inbox) {
-        for incident in joined(inbox) {
+        // A late look for one that let go does not hold again.
+        for incident in joined(inbox).filter(|incident| !self.past.contains(incident)).collect::<Vec<_>>() {
             self.has_new_holder |= self.holders.insert(incident);
         }
+    }
+
+    /// When the thing was last seen in place.
+    pub fn seen(&self, change: &AnyChange) -> Option<Timestamp> {
+        let key = change.shown().key();
+        self.work.iter().find(|(known, _)| known.shown().key() == key).and_then(|(_, task)| task.seen)
+    }
+
+    pub(super) fn since_begun(&self, at: Timestamp) -> Duration {
+        self.begun.and_then(|begun| begun.age(at)).unwrap_or_default()
     }
 
     pub fn begun(&self) -> Option<Timestamp> {
@@ -122,6 +139,11 @@ impl Course {
     /// The first plan is about to be journalled.
     pub fn begin(&mut self, now: Timestamp) {
         self.begun.get_or_insert(now);
+    }
+
+    /// Things that there was no room for: somebody makes more of them than can be kept.
+    pub fn left_out(&self) -> usize {
+        self.left_out
     }
 
     pub fn has_new_holder(&self) -> bool {
@@ -159,7 +181,15 @@ impl Course {
         &self.target
     }
 
-    /// The incident that people know it by.
+    /// The incident that people know it by: who opened it, or one that still holds it.
+    pub fn known_as(&self) -> &IncidentId {
+        match self.holders.contains(&self.opened_by) {
+            true => &self.opened_by,
+            false => self.holders.first().unwrap_or(&self.opened_by),
+        }
+    }
+
+    /// The incident whose name its things bear.
     pub fn incident(&self) -> &IncidentId {
         &self.opened_by
     }
@@ -168,87 +198,16 @@ impl Course {
     pub fn add(&mut self, changes: impl IntoIterator<Item = (u8, AnyChange)>) {
         for (stage, change) in changes {
             if self.known(&change).is_none() {
+                if self.work.len() >= MOST_STEPS {
+                    self.left_out += 1;
+                    continue;
+                }
                 let state = if change.is_already_so() { State::Already } else { State::Intended };
                 let task = Task::planned(stage, state, change.release()).at_most(change.most_tries());
                 self.unwritten |= task.state == State::Intended;
                 self.work.push((change, task));
             }
         }
-    }
-
-    /// Holds what was surveyed just now (`before` of fresh changes) against what is known: what was undone is contained
-    /// again, what has failed is tried again. Returns what was found undone, in words.
-    pub fn renew<'c>(
-        &mut self,
-        fresh: impl IntoIterator<Item = (u8, &'c AnyChange)>,
-        at: Timestamp,
-    ) -> Result<Vec<String>, Illegal> {
-        let (mut undone, mut news) = (Vec::new(), false);
-        for (stage, change) in fresh {
-            let now = change.shown().before;
-            let Some((known, task)) = self.known(change) else { continue };
-            let in_place = known.is_met_by(change);
-            // A release gave it another place.
-            task.stage = stage;
-            match task.state {
-                State::Done | State::Already if !in_place && change.is_due() => {
-                    task.state = State::Drifted { shown: now };
-                    task.take(&TaskEvent::Contain)?;
-                }
-                State::Done | State::Already | State::Drifted { .. } if !in_place => {
-                    news |= !matches!(task.state, State::Drifted { .. });
-                    task.state = State::Drifted { shown: now.clone() };
-                    if task.contain_again(at)? {
-                        undone.push(format!("{}: was {now}", known.shown().key()));
-                    }
-                }
-                State::Failed { .. } if !in_place => task.take(&TaskEvent::Contain)?,
-                // It could not be read back then, or somebody set it anew.
-                State::Drifted { .. } | State::Failed { .. } => {
-                    task.state = State::Done;
-                    news = true;
-                }
-                // After a release: what it left in place keeps its `before`.
-                State::Undoing | State::UndoFailed { .. } | State::Kept { .. } if in_place => {
-                    (task.state, task.owed) = (State::Done, Owed::Nothing);
-                    news = true;
-                }
-                // What was put back, or was away, and is there now is planned from what is there now.
-                State::Undoing | State::UndoFailed { .. } | State::Kept { .. } | State::Undone | State::Gone => {
-                    let state = if change.is_already_so() { State::Already } else { State::Intended };
-                    *task = Task::planned(task.stage, state, change.release()).at_most(change.most_tries());
-                    *known = change.clone();
-                }
-                _ => {}
-            }
-        }
-        self.unwritten |= news;
-        Ok(undone)
-    }
-
-    /// What is no longer in place, by what was surveyed just now.
-    pub fn drifted<'c>(&mut self, fresh: impl IntoIterator<Item = (u8, &'c AnyChange)>) -> Vec<AnyChange> {
-        let is_drift = |(known, task): &(AnyChange, Task), change: &AnyChange| {
-            matches!(task.state, State::Done | State::Already | State::Drifted { .. })
-                && !known.is_met_by(change)
-                && !change.is_due()
-        };
-        let drifted = fresh.into_iter().filter(|(_, change)| {
-            let key = change.shown().key();
-            self.work.iter().any(|step| step.0.shown().key() == key && is_drift(step, change))
-        });
-        drifted.map(|(_, change)| change.clone()).collect()
-    }
-
-    /// Somebody who may has put it back, which is his to decide.
-    pub fn put_back_by_hand(&mut self, fresh: &AnyChange, who: &str) -> Result<(), Illegal> {
-        let shown = format!("{}, by {who}", fresh.shown().before);
-        if let Some((_, task)) = self.known(fresh) {
-            task.state = State::Drifted { shown };
-            task.take(&TaskEvent::ByHand)?;
-            self.unwritten = true;
-        }
-        Ok(())
     }
 
     /// The steps that keep interfaces in quarantine.
@@ -286,33 +245,6 @@ impl Course {
         (0..).zip(&self.work).filter(unseen).map(|(n, _)| n).collect()
     }
 
-    /// Takes in what was seen of such a step: what was undone is contained again. Returns it in words.
-    pub(super) fn saw_unnamed(&mut self, n: usize, sight: Sight, at: Timestamp) -> Result<Option<String>, Illegal> {
-        let Some((change, task)) = self.work.get_mut(n) else { return Ok(None) };
-        match sight {
-            Sight::Seen(seen) if !seen.after => {
-                let what = format!("{}: was {}", change.shown().key(), seen.shown);
-                let (was, is_due) = (task.state.clone(), seen.ours);
-                task.take(&TaskEvent::Seen(seen))?;
-                if is_due || matches!(task.state, State::Failed { .. }) {
-                    task.take(&TaskEvent::Contain)?;
-                    return Ok(None);
-                }
-                let again = task.contain_again(at)?;
-                self.unwritten |= task.state != was;
-                Ok(again.then_some(what))
-            }
-            Sight::Gone => task.take(&TaskEvent::Gone).map(|()| None),
-            Sight::Seen(seen) => {
-                let was = task.state.clone();
-                task.take(&TaskEvent::Seen(seen))?;
-                self.unwritten |= task.state != was;
-                Ok(None)
-            }
-            Sight::Unreadable { .. } => Ok(None),
-        }
-    }
-
     /// Takes back what was intended and is not in place, where guards no longer allow it: never what is refused, and what waits for
     /// a person only while nothing of the containment is held, because a containment that was begun is finished.
     pub fn withdraw<'c>(&mut self, held_back: impl IntoIterator<Item = (&'c AnyChange, HeldBack)>) -> bool {
@@ -346,10 +278,11 @@ impl Course {
         first: &Plan,
         allowed: impl Iterator<Item = (u8, &'c AnyChange)>,
         at: Timestamp,
+        evidence: Option<Timestamp>,
     ) -> Result<Vec<String>, Illegal> {
         let known: Vec<String> = first.steps.iter().map(|step| step.change.shown().key()).collect();
         let later: Vec<_> = allowed.filter(|(_, change)| !known.contains(&change.shown().key())).collect();
-        let undone = self.renew(later.iter().copied(), at)?;
+        let undone = self.renew(later.iter().copied(), at, evidence)?;
         self.add(later.into_iter().map(|(stage, change)| (stage, change.clone())));
         Ok(undone)
     }
@@ -429,7 +362,7 @@ impl Course {
         self.work.iter().any(|(known, _)| known.shown().key() == key)
     }
 
-    fn known(&mut self, change: &AnyChange) -> Option<&mut (AnyChange, Task)> {
+    pub(super) fn known(&mut self, change: &AnyChange) -> Option<&mut (AnyChange, Task)> {
         let key = change.shown().key();
         self.work.iter_mut().find(|(known, _)| known.shown().key() == key)
     }
@@ -444,6 +377,7 @@ impl Course {
             state: task.state.clone(),
             change: change.clone(),
             again: task.again().to_vec(),
+            seen: task.seen,
         };
         Containment {
             target: self.target.clone(),
@@ -460,6 +394,7 @@ impl Course {
 
 fn loaded(step: Step) -> (AnyChange, Task) {
     let task = Task::loaded(step.stage, step.state, step.change.release());
-    let task = task.at_most(step.change.most_tries()).contained_again(step.again);
+    let mut task = task.at_most(step.change.most_tries()).contained_again(step.again);
+    task.seen = step.seen;
     (step.change, task)
 }

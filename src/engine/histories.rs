@@ -204,7 +204,7 @@ impl Model {
 
     fn plan(&mut self, worker: &mut Worker, mut course: Course, seen: [Value; THINGS]) {
         let fresh: Vec<AnyChange> = (0..THINGS).map(|n| change(n, seen[n])).collect();
-        course.renew(fresh.iter().map(|change| (0, change)), self.time()).unwrap();
+        course.renew(fresh.iter().map(|change| (0, change)), self.time(), None).unwrap();
         course.add(fresh.iter().map(|change| (0, change.clone())));
         if self.write(worker, &course) {
             for n in (0..THINGS).filter(|n| self.first[*n].is_none()).collect::<Vec<_>>() {

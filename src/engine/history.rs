@@ -5,7 +5,6 @@ use super::Course;
 use crate::{
     actions::AnyChange,
     aws::{Aws, AwsError},
-    decision::Treatment,
     domain::{AccountId, Arn, Region, Target, Text, Timestamp},
     policy::Subject,
     survey::trail::{self, By, Looked, Window},
@@ -38,10 +37,11 @@ struct Actor {
 
 impl History {
     /// Asked before the lease is taken, because CloudTrail takes its time.
-    pub async fn read(aws: &Aws, case: &Treatment, course: &Course) -> Self {
+    pub async fn read(aws: &Aws, since: Option<Timestamp>, course: &Course) -> Self {
         let until = course.begun().unwrap_or_else(|| aws.now());
-        let window = Window { from: case.first_seen.unwrap_or(until.minus(LOOK_BACK)), until: Some(until) };
-        let regions = trail::regions(aws, region(&case.target));
+        let window =
+            Window { from: since.filter(|since| *since < until).unwrap_or(until.minus(LOOK_BACK)), until: Some(until) };
+        let regions = trail::regions(aws, region(course.target()));
         let actors = actors(course);
         let searches = actors.iter().flat_map(|actor| regions.iter().map(move |region| (actor, region)));
         let one = async |(actor, region): (&Actor, &Region)| {
@@ -106,16 +106,21 @@ fn subject(call: &Value, account: &AccountId) -> Subject {
 
 /// Who has changed a thing since it was contained, by the last such call that was not Cordon's; `None` where CloudTrail knows nothing (yet).
 pub async fn changed_by(aws: &Aws, change: &AnyChange, course: &Course) -> Result<Option<Author>, AwsError> {
-    let from = course.begun().unwrap_or_else(|| aws.now().minus(LOOK_BACK));
+    // Before it was last seen in place nobody can have undone it.
+    let seen = course.seen(change).or_else(|| course.begun());
+    let from = seen.unwrap_or_else(|| aws.now().minus(LOOK_BACK));
+    let own = &aws.identity().await?.unique_id;
     let window = Window { from, until: None };
     let regions = trail::regions(aws, region(course.target()));
     let searches =
         regions.iter().map(|region| trail::look_up(aws, region, By::Resource(change.resource()), window, FEW_PAGES));
     let mut calls: Vec<Value> = try_join_all(searches).await?.into_iter().flat_map(|looked| looked.records).collect();
-    calls.retain(|call| is_set_by(change, course.target(), call) && !is_ours(call));
+    calls.retain(|call| is_set_by(change, course.target(), call) && moment(call) >= Some(from));
     calls.sort_by_key(|call| std::cmp::Reverse(moment(call)));
     let account = course.target().account();
-    Ok(calls.first().map(|call| Author { subject: subject(call, account), shown: shown(call) }))
+    // Where the last call that CloudTrail knows is our own, it does not know yet who came after us.
+    let last = calls.first().filter(|call| !is_ours(call) && subject(call, account).unique_id != *own);
+    Ok(last.map(|call| Author { subject: subject(call, account), shown: shown(call) }))
 }
 
 fn region(target: &Target) -> Option<&Region> {
@@ -160,19 +165,20 @@ fn is_set_by(change: &AnyChange, target: &Target, call: &Value) -> bool {
     {
         return call.pointer("/requestParameters/groupSet").is_some() && mentions(id.as_str());
     }
-    change.is_set_by(name) && mentions(change.resource())
+    change.is_set_by(name) && mentions(change.resource()) && change.details().iter().all(|detail| mentions(detail))
 }
 
-/// Whether one of the strings in it is exactly that.
+/// Whether one of the strings in it, or the name of a member, is exactly that.
 fn says(value: &Value, what: &str) -> bool {
     match value {
         Value::String(text) => text == what,
         Value::Array(values) => values.iter().any(|value| says(value, what)),
-        Value::Object(members) => members.values().any(|value| says(value, what)),
+        Value::Object(members) => members.iter().any(|(name, value)| name == what || says(value, what)),
         _ => false,
     }
 }
 
+/// By what the caller says of himself: whoever lies here is only taken for unknown.
 fn is_ours(call: &Value) -> bool {
     call.get("userAgent").and_then(Value::as_str).is_some_and(|agent| agent.contains(" cordon/"))
 }
@@ -220,11 +226,13 @@ mod tests {
         let change = Change { target: interface, before, after: Groups::quarantine() }.into();
         let of = |name: &str, parameters: Value| json!({"eventName": name, "requestParameters": parameters});
         let eni = json!({"networkInterfaceId": "eni-0000000a", "groupSet": {"items": [{"groupId": "sg-1"}]}});
+        let other = json!({"networkInterfaceId": "eni-0000000a", "sourceDestCheck": {"value": false}});
         let mut failed = of("ModifyNetworkInterfaceAttribute", eni.clone());
         failed["errorCode"] = json!("Client.UnauthorizedOperation");
         for (call, expected) in [
             (of("ModifyNetworkInterfaceAttribute", eni.clone()), true),
             (of("ModifyNetworkInterfaceAttribute", json!({"networkInterfaceId": "eni-0000000a0"})), false),
+            (of("ModifyNetworkInterfaceAttribute", other), false),
             (of("DescribeNetworkInterfaces", eni), false),
             (failed, false),
             (of("ModifyInstanceAttribute", json!({"instanceId": "i-0a1b2c3d", "groupSet": {"items": []}})), true),

@@ -1,6 +1,7 @@
 //! Carrying out plans: what a step's state becomes and what comes next (pure), and the loop that does it.
 
 mod course;
+mod drift;
 #[cfg(test)]
 mod histories;
 mod history;

@@ -10,8 +10,9 @@ use crate::{
     analyst::shown,
     aws::{Aws, AwsError},
     clock::Clock,
+    decision::Treatment,
     domain::{AccountId, IncidentId, Outcome, OutcomeKind, Reason, Report, Timestamp},
-    journal::{Approval, Claim, GivenBack, IncidentRecord, Journal, JournalError},
+    journal::{Approval, Claim, Containment, GivenBack, IncidentRecord, Journal, JournalError},
 };
 use futures::future::join_all;
 use std::collections::BTreeSet;
@@ -133,7 +134,10 @@ pub async fn release(
     }
     let key = target.key();
     let history = match journal.read(&key).await? {
-        Some(known) if !wishes.force => Some(History::read(aws, &case, &Course::resume(known)).await),
+        Some(known) if !wishes.force => {
+            let since = first_evidence(journal, &case, &known).await?;
+            Some(History::read(aws, since, &Course::resume(known)).await)
+        }
         _ => None,
     };
     let since = now();
@@ -154,6 +158,21 @@ pub async fn release(
     let mut released = result?;
     released.name_who_changed(aws).await;
     Ok(released)
+}
+
+/// The earliest that is known of all who hold it, or held it.
+async fn first_evidence(
+    journal: &dyn Journal,
+    case: &Treatment,
+    known: &Containment,
+) -> Result<Option<Timestamp>, JournalError> {
+    let mut first = case.first_seen;
+    let opened_by = std::iter::once(&known.opened_by);
+    for id in opened_by.chain(&known.holders).chain(&known.past).filter(|id| **id != case.incident) {
+        let seen = journal.incident(id).await?.and_then(|record| record.treatment).and_then(|case| case.first_seen);
+        first = [first, seen].into_iter().flatten().min();
+    }
+    Ok(first)
 }
 
 async fn undo(

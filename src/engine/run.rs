@@ -294,6 +294,9 @@ impl<'a> Worker<'a> {
         for (n, sight) in due.iter().zip(sights) {
             let Some((change, task)) = course.work.get_mut(*n) else { continue };
             task.saw(self::sight(sight))?;
+            if task.state == State::Done {
+                task.seen = Some(self.now());
+            }
             let (shown, state) = (change.shown(), task.state.to_string());
             tracing::info!(step = shown.action, target = shown.target, state, "read back");
             course.note(self.now(), format!("{}: {state}", shown.key()));

@@ -28,6 +28,8 @@ pub struct Task {
     most_tries: u8,
     /// When it was contained again because somebody had undone it; the last ones.
     again: Vec<Timestamp>,
+    /// When it was last seen as it should be, or was put back by hand.
+    pub seen: Option<Timestamp>,
 }
 
 /// What came of applying.
@@ -62,13 +64,13 @@ impl Task {
     /// A step that was planned from facts just read.
     pub fn planned(stage: u8, state: State, release: Release) -> Self {
         let owed = if state == State::Intended { Owed::Apply } else { Owed::Nothing };
-        Self { stage, state, release, owed, applied: 0, read: 0, most_tries: MOST_TRIES, again: Vec::new() }
+        Self { stage, state, release, owed, applied: 0, read: 0, most_tries: MOST_TRIES, again: Vec::new(), seen: None }
     }
 
     /// A step from the journal: what came of it is read before anything is done.
     pub fn loaded(stage: u8, state: State, release: Release) -> Self {
         let owed = if matches!(state, State::Intended | State::Undoing) { Owed::Read } else { Owed::Nothing };
-        Self { stage, state, release, owed, applied: 0, read: 0, most_tries: MOST_TRIES, again: Vec::new() }
+        Self { stage, state, release, owed, applied: 0, read: 0, most_tries: MOST_TRIES, again: Vec::new(), seen: None }
     }
 
     /// It owes nothing as long as its stage is beyond the last one.

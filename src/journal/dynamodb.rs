@@ -22,7 +22,7 @@ use super::{
 use crate::{
     aws::{AwsError, classify},
     decision::Treatment,
-    domain::{IncidentId, OutcomeKind, Report, Timestamp},
+    domain::{IncidentId, Report, Timestamp},
 };
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::{AttributeValue as V, ReturnValue};
@@ -352,8 +352,13 @@ impl Journal for DynamoJournal {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<(), JournalError>> {
         async move {
-            let is_due = told.is_none() || report.outcome.kind == OutcomeKind::AwaitingApproval;
-            let due = is_due.then(|| V::S(due::INCIDENT.to_owned()));
+            let due = match (told, report.is_waiting()) {
+                (None, _) => Some(due::UNTOLD),
+                (_, true) => Some(due::WAITING),
+                _ => None,
+            };
+            let is_due = due.is_some();
+            let due = due.map(|group| V::S(group.to_owned()));
             let told = told.map(|told| V::S(told.to_owned()));
             let (report, now) = (Some(text(report)?), millis(now));
             let due_at = is_due.then(|| now.clone());

@@ -10,7 +10,7 @@ pub use memory::MemoryJournal;
 use crate::{
     actions::AnyChange,
     decision::Treatment,
-    domain::{AccountId, GroupId, IncidentId, OutcomeKind, Region, Report, Target, Timestamp, VpcId},
+    domain::{AccountId, GroupId, IncidentId, Region, Report, Target, Timestamp, VpcId},
     engine::State,
 };
 use futures::future::BoxFuture;
@@ -44,6 +44,9 @@ pub struct Containment {
     pub released: Option<Timestamp>,
 }
 
+/// Steps kept of one containment: an item has 400 KB, and an attacker can make interfaces and volumes all day.
+pub const MOST_STEPS: usize = 200;
+
 /// Entries kept of one containment.
 pub const MOST_ENTRIES: usize = 200;
 
@@ -54,6 +57,22 @@ pub struct Entry {
 }
 
 impl Containment {
+    /// The incident that people know it by: who opened it, or one that still holds it.
+    pub fn known_as(&self) -> &IncidentId {
+        match self.holders.contains(&self.opened_by) {
+            true => &self.opened_by,
+            false => self.holders.first().unwrap_or(&self.opened_by),
+        }
+    }
+
+    /// What no longer exists needs no looking after, and would fill the item in the end.
+    pub fn without_what_is_gone(mut self) -> Self {
+        if self.steps.len() > MOST_STEPS / 2 {
+            self.steps.retain(|step| step.state != State::Gone);
+        }
+        self
+    }
+
     /// Whether it has to be looked after.
     pub fn is_held(&self) -> bool {
         self.released.is_none() && !self.is_over()
@@ -74,6 +93,9 @@ pub struct Step {
     /// When it was contained again, in the last hour.
     #[serde(default)]
     pub again: Vec<Timestamp>,
+    /// When it was last seen as it should be, or was put back by hand.
+    #[serde(default)]
+    pub seen: Option<Timestamp>,
 }
 
 /// The right to work on a target for a while. Every write is fenced by it.
@@ -133,25 +155,37 @@ impl IncidentRecord {
 
     /// Whether people were asked and it has come to nothing else since.
     pub fn is_waiting(&self) -> bool {
-        self.report.as_ref().is_some_and(|report| report.outcome.kind == OutcomeKind::AwaitingApproval)
+        self.report.as_ref().is_some_and(Report::is_waiting)
     }
 }
 
 /// What an operator approved; nothing of it outlives a release.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
-    /// When it was given.
-    #[serde(default)]
-    pub at: Option<Timestamp>,
-    /// Hash of the plan.
-    pub plan: Option<String>,
-    /// Hashes of what was offered beyond it, by name.
-    pub offers: BTreeMap<String, String>,
+    pub plan: Option<Approved>,
+    /// What was offered beyond it, by name.
+    pub offers: BTreeMap<String, Approved>,
+}
+
+/// Each by itself, so that one approval does not make an old one young again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approved {
+    /// Of the plan, or of the offer.
+    pub hash: String,
+    pub at: Timestamp,
 }
 
 impl Approval {
     pub fn is_empty(&self) -> bool {
         self.plan.is_none() && self.offers.is_empty()
+    }
+
+    /// Without what nobody acted on in its time.
+    pub fn current(mut self, expiry: Duration, now: Timestamp) -> Self {
+        let is_current = |approved: &Approved| approved.at.age(now).is_none_or(|age| age < expiry);
+        self.plan = self.plan.filter(is_current);
+        self.offers.retain(|_, approved| is_current(approved));
+        self
     }
 }
 

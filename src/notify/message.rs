@@ -54,10 +54,8 @@ impl Notification {
     pub fn digest(report: &Report) -> String {
         let states: Vec<String> =
             report.steps.iter().map(|step| format!("{} {} {}", step.action, step.target, kind(&step.state))).collect();
-        let asked_again = report.outcome.reasons.iter().filter(|reason| reason.code == "offer-changed");
-        let asked_again: Vec<&str> = asked_again.map(|reason| reason.text.as_str()).collect();
         let plan = report.plan.as_deref().unwrap_or_default();
-        let text = format!("{}\n{plan}\n{}\n{}", report.outcome.kind, states.join("\n"), asked_again.join("\n"));
+        let text = format!("{}\n{plan}\n{}", report.outcome.kind, states.join("\n"));
         fingerprint(&text)
     }
 

@@ -14,12 +14,16 @@ use crate::{
     journal::{Approval, Claim, Containment, GivenBack, Inbox, JournalError, joined},
     notify::Notification,
     playbooks::{CUT, Plan, PlannedStep},
-    policy::Subject,
+    policy::{Mode, Subject},
     recheck::Sent,
     survey::{Facts, Instance, Surroundings},
 };
 use futures::future::{Either, join_all};
-use std::{collections::BTreeSet, pin::pin, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::pin,
+    time::Duration,
+};
 
 /// With more in the inbox of whoever holds the lease, a recheck is not put back again.
 const MOST_WAITING: usize = 5;
@@ -206,10 +210,16 @@ impl Responder {
             return Err(SurveyFailed::from(error.clone()).into());
         }
         let (held, is_new) = (course.held(), course.is_empty());
+        let none = BTreeMap::new();
+        let offers: BTreeMap<String, String> =
+            approval.offers.iter().map(|(name, approved)| (name.clone(), approved.hash.clone())).collect();
         let judged = |facts: &Facts| {
             let mut plan = plan(case, facts, &incident)?;
-            plan.take_in(&approval.offers);
-            let verdicts = guard::judge(&plan, case.mode, &self.analyst.policy, own, approval.plan.as_deref());
+            // What goes further than the plan is done with the plan or after it, never before.
+            let approved = approval.plan.as_ref().map(|plan| plan.hash.as_str());
+            let begun = !held.is_empty() || approved == Some(plan.hash().as_str()) || case.mode == Mode::Contain;
+            plan.take_in(if begun { &offers } else { &none });
+            let verdicts = guard::judge(&plan, case.mode, &self.analyst.policy, own, approved);
             let verdicts = finish_what_is_held(&plan, verdicts, &held);
             Ok::<_, Outcome>((plan, verdicts))
         };
@@ -222,7 +232,8 @@ impl Responder {
         if *occasion != Occasion::Delivery {
             self.leave_to_operators(course, &first, allowed(&first, &verdicts)).await?;
         }
-        let mut undone = course.renew(allowed(&first, &verdicts), self.now())?;
+        let mut undone = course.renew(allowed(&first, &verdicts), self.now(), case.evidence_from)?;
+        course.saw_held_back(held_back(&first, &verdicts).map(|(change, _)| change), self.now());
         course.add(allowed(&first, &verdicts).map(|(stage, change)| (stage, change.clone())));
 
         // Something is to be changed, or held again after a release.
@@ -270,7 +281,7 @@ impl Responder {
         let withdrawn = course.withdraw(held_back(&second, &verdicts));
         worker.hold(course).await?;
         let due = worker.due(course);
-        undone.extend(course.take_in(&first, allowed(&second, &verdicts), self.now())?);
+        undone.extend(course.take_in(&first, allowed(&second, &verdicts), self.now(), case.evidence_from)?);
         // What is known by now of later steps is journalled beside the cut; the rest after it.
         let snapshot = course.containment();
         let grown = withdrawn || (journalled && course.has_unwritten());
@@ -297,7 +308,7 @@ impl Responder {
             Ok(judged) => judged,
             Err(outcome) => return Ok(case.report(outcome)),
         };
-        undone.extend(course.take_in(&second, allowed(&plan, &verdicts), self.now())?);
+        undone.extend(course.take_in(&second, allowed(&plan, &verdicts), self.now(), case.evidence_from)?);
         worker.adopt(course).await?;
         undone.extend(worker.look_after(course, &course.unnamed(&plan)).await?);
         let acts = journalled || !course.is_idle() || course.has_unwritten();
@@ -325,18 +336,48 @@ impl Responder {
         if let Some(passage) = passage {
             after_passage(&mut report, passage);
         }
-        report.release = self.journal().is_durable().then(|| format!("cordon release {incident}"));
-        if !undone.is_empty() {
+        report.release = self.journal().is_durable().then(|| format!("cordon release {}", course.known_as()));
+        if !plan.asked_again.is_empty() {
+            self.ask_again(case, &plan, &approval, &report).await?;
+        } else if !undone.is_empty() {
             // News, even if all stands as people were told it does; and news still, if telling fails.
-            self.journal().conclude(course.incident(), &report, None, self.now()).await?;
+            self.journal().conclude(course.known_as(), &report, None, self.now()).await?;
         } else if !acts && self.is_told(&report).await? {
+            self.keep_offers(&report).await?;
             if course.has_new_holder() {
                 worker.write(course).await?;
             }
-            let outcome = Outcome::because(OutcomeKind::Joined, "nothing-new", nothing_new(course.incident()));
+            let outcome = Outcome::because(OutcomeKind::Joined, "nothing-new", nothing_new(course.known_as()));
             return Ok(Report { outcome, ..report });
         }
         Ok(report)
+    }
+
+    /// An offer is another by now than what was approved: that approval is over, and people are told what is offered now.
+    async fn ask_again(
+        &self,
+        case: &Treatment,
+        plan: &Plan,
+        approval: &Approval,
+        report: &Report,
+    ) -> Result<(), Retry> {
+        let mut left = approval.clone();
+        left.offers.retain(|name, _| !plan.offers.iter().any(|offer| offer.name == name));
+        self.journal().approve(&case.incident, &left).await?;
+        let told = report.incident.as_ref().unwrap_or(&case.incident);
+        Ok(self.journal().conclude(told, report, None, self.now()).await?)
+    }
+
+    /// What is offered may change while nothing else does: who approves must find what is offered now.
+    async fn keep_offers(&self, report: &Report) -> Result<(), Retry> {
+        let Some(id) = &report.incident else { return Ok(()) };
+        let record = self.journal().incident(id).await?;
+        let Some((kept, told)) = record.and_then(|record| Some((record.report?, record.told?))) else { return Ok(()) };
+        if kept.offers != report.offers {
+            let kept = Report { offers: report.offers.clone(), ..kept };
+            self.journal().conclude(id, &kept, Some(&told), self.now()).await?;
+        }
+        Ok(())
     }
 
     /// What an operator has changed by hand since is his, as far as CloudTrail knows already; what it does not know is contained again.
@@ -346,7 +387,7 @@ impl Responder {
         plan: &Plan,
         fresh: impl Iterator<Item = (u8, &'c AnyChange)>,
     ) -> Result<(), Retry> {
-        let drifted = course.drifted(fresh);
+        let drifted = course.drifted(fresh, self.now());
         let is_stranger = |who: &Subject| !plan.steps.iter().any(|step| step.subject.unique_id == who.unique_id);
         let authors = {
             let course = &*course;
@@ -364,7 +405,7 @@ impl Responder {
                     if is_stranger(&author.subject) && self.analyst.policy.is_operator(&author.subject) =>
                 {
                     tracing::info!(step = change.shown().key(), by = %author, "put back by hand");
-                    course.put_back_by_hand(change, &author.to_string())?;
+                    course.put_back_by_hand(change, &author.to_string(), self.now())?;
                 }
                 Ok(_) => {}
                 Err(error) => tracing::warn!(step = change.shown().key(), %error, "who undid it is not known"),

@@ -4,9 +4,10 @@ use super::{Responder, Retry};
 use crate::{
     actions::OwnGroups,
     aws::{AwsError, classify},
-    domain::{OutcomeKind, Reason, Report, Timestamp, VpcId},
+    domain::{IncidentId, OutcomeKind, Reason, Report, Timestamp, VpcId},
     journal::{Containment, IncidentRecord},
     notify::Notification,
+    policy::Mode,
 };
 use futures::{StreamExt, stream};
 use serde::Serialize;
@@ -57,7 +58,9 @@ impl Responder {
         let held = self.journal().held(MOST_TARGETS).await?;
         let has_time = || deadline.is_none_or(|end| self.now().plus(ENOUGH) < end);
         let look = async |known: Containment| match has_time() {
-            true => Some(self.recheck(known.opened_by.as_str(), deadline).await.map_err(|error| (known.target, error))),
+            true => {
+                Some(self.recheck(known.known_as().as_str(), deadline).await.map_err(|error| (known.target, error)))
+            }
             false => None,
         };
         let mut looks = stream::iter(held).map(look).buffer_unordered(AT_ONCE);
@@ -77,8 +80,8 @@ impl Responder {
     /// Tells what could not be told, and asks again what nobody has answered.
     async fn answer_what_waits(&self, swept: &mut Swept) -> Result<(), Retry> {
         for record in self.journal().unanswered(MOST_INCIDENTS).await? {
-            let id = record.id.clone();
-            match self.tell_again(record).await {
+            let id = record.id;
+            match self.tell_again(&id).await {
                 Ok(told) => swept.told += usize::from(told),
                 Err(error) => {
                     tracing::error!(incident = %id, %error, "people could not be told");
@@ -89,7 +92,11 @@ impl Responder {
         Ok(())
     }
 
-    async fn tell_again(&self, record: IncidentRecord) -> Result<bool, Retry> {
+    async fn tell_again(&self, listed: &IncidentId) -> Result<bool, Retry> {
+        // Read again: while others were told, it may have been answered.
+        let Some(record) = self.journal().incident(listed).await?.filter(IncidentRecord::is_unanswered) else {
+            return Ok(false);
+        };
         let Some(mut report) = record.report else { return Ok(false) };
         if record.told.is_none() {
             return self.tell_once(&report).await;
@@ -99,12 +106,12 @@ impl Responder {
         if asked.age(self.now()).is_none_or(|age| age < expiry) {
             return Ok(false);
         }
-        // Asked about what is there now, not about what was.
-        if let Some(mut case) = record.treatment {
-            case.mode = case.mode.min(self.analyst.ceiling);
+        // Asked about what is there now, not about what was. What needed a person is not done unattended because its reason has gone.
+        if let Some(mut case) = record.treatment.filter(|_| report.outcome.kind == OutcomeKind::AwaitingApproval) {
+            case.mode = case.mode.min(self.analyst.ceiling).min(Mode::Approve);
             report = self.analyst.observe(&case).await?;
         }
-        if report.outcome.kind == OutcomeKind::AwaitingApproval {
+        if report.is_waiting() {
             let why = format!("asked before, at {asked}, and nobody has answered");
             report.outcome.reasons.insert(0, Reason::new("asked-again", why));
         }

@@ -51,10 +51,16 @@ pub fn report(
         match &task.state {
             State::Failed { why } => reasons.push(Reason::new("step-failed", format!("{key}: {why}"))),
             State::Drifted { shown } => {
-                let why = format!(
-                    "{key}: now {shown}; it was contained again {MOST_AGAIN} times within an hour and is left to people until then"
-                );
-                reasons.push(Reason::new("contained-too-often", why));
+                let (code, why) = match task.again().len() >= MOST_AGAIN {
+                    true => (
+                        "contained-too-often",
+                        format!(
+                            "it was contained again {MOST_AGAIN} times within an hour and is left to people until then"
+                        ),
+                    ),
+                    false => ("not-contained-again", "what may be done now does not contain it again".to_owned()),
+                };
+                reasons.push(Reason::new(code, format!("{key}: now {shown}; {why}")));
             }
             State::ReleasedByHand { shown } => {
                 reasons.push(Reason::new("released-by-hand", format!("{key}: now {shown}")));
@@ -62,6 +68,14 @@ pub fn report(
             _ => {}
         }
     }
+    if course.left_out() > 0 {
+        let text = format!(
+            "{} things more are not contained: the journal of one target has no room for them",
+            course.left_out()
+        );
+        residual.push(ResidualRisk { way: Way::Open, text });
+    }
+    let open = open + usize::from(course.left_out() > 0);
     let kind = match course.steps().next() {
         None => withheld(plan, verdicts).kind,
         Some(_) => outcome(course.steps().map(|(_, task)| &task.state), open),
@@ -75,10 +89,12 @@ pub fn report(
     let steps = course.steps().map(|(change, task)| shown(task.stage, change, &task.state.to_string()));
     let hash = match course.steps().next() {
         None => plan.hash(),
+        // An approval is compared with the plan, made afresh.
+        Some(_) if held.iter().any(|(_, verdict)| matches!(verdict, Verdict::AwaitApproval(_))) => plan.hash(),
         Some(_) => playbooks::hash(course.steps().map(|(change, _)| change)),
     };
     Report {
-        incident: Some(course.incident().clone()),
+        incident: Some(course.known_as().clone()),
         plan: Some(hash),
         steps: steps
             .chain(held.iter().map(|(step, verdict)| shown(step.stage, &step.change, &waiting(verdict))))

@@ -81,3 +81,108 @@ async fn an_operators_own_change_is_his_and_nobody_elses_is() -> Result<()> {
     }
     Ok(())
 }
+
+/// Newer evidence than the operator's decision contains again; what is set back by him is held again.
+#[tokio::test]
+async fn what_an_operator_gave_back_is_contained_again_by_newer_evidence() -> Result<()> {
+    const OPERATOR: &str = "AROACKCEVSQ6C2EXAMPLE";
+    let mut lab = Lab::durable().await?;
+    let policy = format!("version: 1\noperators:\n  - unique-id: {OPERATOR}\n");
+    lab.restart_with("contain", Some(&policy)).await?;
+    let event = lab.event("instance-c2-network")?;
+    let report = lab.deliver(&event).await?;
+    let incident = report["incident"].as_str().unwrap();
+    let interface = reopen(&lab).await?;
+    let at = Timestamp::from_millis(lab.clock.now_ms() + 1_000).to_string();
+    let record = json!({"eventName": "ModifyNetworkInterfaceAttribute", "eventTime": at,
+        "requestParameters": {"networkInterfaceId": interface, "groupSet": {"items": []}},
+        "userIdentity": {"type": "AssumedRole", "principalId": format!("{OPERATOR}:jane"), "arn": "arn:aws:sts::111122223333:assumed-role/people/jane"}});
+    let event_of_trail = json!({"EventName": "ModifyNetworkInterfaceAttribute", "EventTime": at, "Username": "jane",
+        "Resources": [{"ResourceName": interface}], "CloudTrailEvent": record});
+    lab.recorded(event_of_trail).await?;
+    lab.recheck(incident).await?;
+    assert_ne!(lab.group_of(&interface).await?, "cordon-quarantine");
+    // Evidence from before does not change his mind.
+    lab.deliver(&event).await?;
+    assert_ne!(lab.group_of(&interface).await?, "cordon-quarantine");
+    let again = lab.deliver(&lab.newer(&event)?).await?;
+    assert_eq!(kind(&again), "Contained", "{again:#}");
+    assert_eq!(lab.group_of(&interface).await?, "cordon-quarantine");
+    // Now somebody else undoes it, and CloudTrail still knows of nobody but her.
+    reopen(&lab).await?;
+    lab.recheck(incident).await?;
+    assert_eq!(lab.group_of(&interface).await?, "cordon-quarantine", "her call was before that");
+    Ok(())
+}
+
+/// Our own passage group is open to the world: a moment after the cut it is our doing, later it is his.
+#[tokio::test]
+async fn who_opens_by_our_own_passage_group_is_told_like_any_other() -> Result<()> {
+    let lab = Lab::durable().await?;
+    assert!(lab.cordon(&["prepare"]).await?.status.success());
+    let report = lab.deliver(&lab.event("instance-c2-network")?).await?;
+    let named = json!({"Filters": [{"Name": "group-name", "Values": ["cordon-passage"]}, {"Name": "vpc-id", "Values": [lab.id("/vpc")]}]});
+    let passage = lab.call("ec2", "describe_security_groups", named).await?["SecurityGroups"][0]["GroupId"].clone();
+    lab.messages().await?;
+    lab.clock.advance(Duration::from_secs(600))?;
+    let interface = lab.interfaces("victim").remove(0);
+    let open = json!({"NetworkInterfaceId": interface, "Groups": [passage]});
+    lab.call("ec2", "modify_network_interface_attribute", open).await?;
+    lab.sweep().await?;
+    assert_eq!(lab.group_of(&interface).await?, "cordon-quarantine");
+    let [mail] = lab.messages().await?.try_into().unwrap();
+    assert!(mail["Message"].as_str().unwrap().contains("somebody had undone it"), "{mail:#}");
+    assert!(lab.cordon(&["release", report["incident"].as_str().unwrap()]).await?.status.success());
+    Ok(())
+}
+
+/// In mode approve: something new comes to what was approved and contained.
+#[tokio::test]
+async fn what_waits_within_a_containment_can_be_approved() -> Result<()> {
+    let lab = Lab::new(crate::lab::Setup { durable: true, mode: Some("approve"), ..Default::default() }).await?;
+    let report = lab.deliver(&lab.event("instance-c2-network")?).await?;
+    let incident = report["incident"].as_str().unwrap();
+    assert!(lab.cordon(&["approve", incident]).await?.status.success());
+    lab.recheck(incident).await?;
+    assert_eq!(outcome(&lab.shown(incident).await?), "Contained");
+    let made = json!({"SubnetId": lab.id("/subnet"), "Groups": [lab.id("/web_group")]});
+    let made = lab.call("ec2", "create_network_interface", made).await?;
+    let made = made["NetworkInterface"]["NetworkInterfaceId"].as_str().unwrap().to_owned();
+    let attach = json!({"NetworkInterfaceId": made, "InstanceId": lab.id("/victim/instance"), "DeviceIndex": 7});
+    lab.call("ec2", "attach_network_interface", attach).await?;
+    lab.messages().await?;
+    lab.recheck(incident).await?;
+    assert_eq!(outcome(&lab.shown(incident).await?), "PartiallyContained");
+    assert_eq!(lab.messages().await?.len(), 1);
+    assert_ne!(lab.group_of(&made).await?, "cordon-quarantine");
+    // Nobody answers: asked again.
+    lab.clock.advance(Duration::from_secs(4 * 3_600))?;
+    lab.sweep().await?;
+    let [mail] = lab.messages().await?.try_into().unwrap();
+    assert!(mail["Message"].as_str().unwrap().contains("nobody has answered"), "{mail:#}");
+    let output = lab.cordon(&["approve", incident]).await?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    lab.recheck(incident).await?;
+    assert_eq!(lab.group_of(&made).await?, "cordon-quarantine");
+    assert_eq!(outcome(&lab.shown(incident).await?), "Contained");
+    Ok(())
+}
+
+/// The reason to ask has gone before anybody answered.
+#[tokio::test]
+async fn a_question_waits_also_when_its_reason_has_gone() -> Result<()> {
+    let lab = Lab::new(crate::lab::Setup { durable: true, world: &["router"], ..Default::default() }).await?;
+    let report = lab.deliver(&lab.event("instance-c2-network")?).await?;
+    assert_eq!(kind(&report), "AwaitingApproval");
+    let interface = json!({"NetworkInterfaceId": lab.interfaces("victim")[0], "SourceDestCheck": {"Value": true}});
+    lab.call("ec2", "modify_network_interface_attribute", interface).await?;
+    lab.messages().await?;
+    lab.clock.advance(Duration::from_secs(4 * 3_600))?;
+    lab.proxy.clear();
+    lab.sweep().await?;
+    let mails = lab.messages().await?;
+    assert!(mails.iter().any(|mail| mail["Subject"].as_str().unwrap().contains("WAITS FOR APPROVAL")), "{mails:#?}");
+    let changes = lab.changes();
+    assert!(!changes.iter().any(|change| change.starts_with("ModifyNetworkInterface")), "{changes:?}");
+    Ok(())
+}

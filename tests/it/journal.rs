@@ -7,8 +7,8 @@ use cordon::{
         AccountId, GroupId, IncidentId, InstanceId, Outcome, OutcomeKind, Region, Report, Target, Timestamp, VpcId,
     },
     journal::{
-        Approval, Claim, Containment, DynamoJournal, GivenBack, Inbox, Journal, JournalError, Lease, MemoryJournal,
-        Purpose, Question,
+        Approval, Approved, Claim, Containment, DynamoJournal, GivenBack, Inbox, Journal, JournalError, Lease,
+        MemoryJournal, Purpose, Question,
     },
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,8 +98,8 @@ async fn promises(journal: &dyn Journal) -> Result<()> {
     // Incidents are entered once, and keep what is known of them.
     assert_eq!(journal.incident(&one).await?, None);
     let report = Report::without_finding(Outcome::because(OutcomeKind::Observed, "code", "text"));
-    let offers = BTreeMap::from([("more".to_owned(), "other".to_owned())]);
-    let approval = Approval { at: Some(at(3)), plan: Some("hash".to_owned()), offers };
+    let offers = BTreeMap::from([("more".to_owned(), Approved { hash: "other".to_owned(), at: at(3) })]);
+    let approval = Approval { plan: Some(Approved { hash: "hash".to_owned(), at: at(3) }), offers };
     assert_eq!(journal.conclude(&one, &report, None, at(3)).await, Err(JournalError::NoIncident(one.clone())));
     assert_eq!(journal.approve(&one, &approval).await, Err(JournalError::NoIncident(one.clone())));
     assert_eq!(journal.keep_first(&one, &report).await, Err(JournalError::NoIncident(one.clone())));

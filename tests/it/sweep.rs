@@ -178,3 +178,28 @@ async fn an_item_of_another_version_is_left_out_by_name_and_never_overwritten() 
     assert_eq!(item().await?, before);
     Ok(())
 }
+
+/// Who opened it lets go; the other still holds it.
+#[tokio::test]
+async fn what_goes_on_is_told_under_the_name_of_who_holds_it() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let before = lab.dump().await?;
+    let first = lab.deliver(&lab.event("instance-c2-network")?).await?;
+    let other = lab.event("instance-mining")?;
+    assert_eq!(kind(&lab.deliver(&other).await?), "Joined");
+    let (first, other) = (first["incident"].as_str().unwrap(), lab.incident_of(&other)?);
+    assert_eq!(lab.cordon(&["release", first]).await?.status.code(), Some(3), "held by the other");
+    lab.messages().await?;
+    lab.sweep().await?;
+    let mails = lab.messages().await?;
+    let of =
+        |id: &str| mails.iter().filter(|mail| mail["MessageAttributes"]["incident"]["Value"] == id).collect::<Vec<_>>();
+    assert!(of(first).iter().all(|mail| mail["Subject"].as_str().unwrap().contains("RELEASED")), "{mails:#?}");
+    assert!(
+        of(&other).iter().all(|mail| mail["Message"].as_str().unwrap().contains(&format!("cordon release {other}")))
+    );
+    assert!(lab.cordon(&["release", &other]).await?.status.success());
+    let left = crate::lab::undeclared(&before, &lab.dump().await?);
+    assert_eq!(left, Vec::<String>::new());
+    Ok(())
+}

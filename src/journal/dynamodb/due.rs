@@ -9,9 +9,10 @@ use crate::{
 
 /// Of the index; the items of a group are in the order in which they were written to.
 const INDEX: &str = "due";
-/// In the attribute `due`, of a target that is held and of an incident that people were not told of, or have not answered.
+/// In the attribute `due`: of a target that is held, of an incident that people were not told of, of one that they have not answered.
 pub const TARGET: &str = "target";
-pub const INCIDENT: &str = "incident";
+pub const UNTOLD: &str = "untold";
+pub const WAITING: &str = "waiting";
 
 /// Counts are of no interest any more after so many seconds.
 const KEPT: i64 = 14 * 24 * 60 * 60;
@@ -92,7 +93,9 @@ impl DynamoJournal {
 
     pub(super) async fn unanswered_now(&self, most: usize) -> Result<Vec<IncidentRecord>, JournalError> {
         let mut found = Vec::new();
-        for item in self.due(INCIDENT, most).await? {
+        // Each by itself, so that a storm of questions hides no message.
+        let (untold, waiting) = futures::try_join!(self.due(UNTOLD, most), self.due(WAITING, most))?;
+        for item in untold.into_iter().chain(waiting) {
             match record(&item) {
                 Ok(record) => found.extend(Some(record).filter(IncidentRecord::is_unanswered)),
                 Err(error) => tracing::error!(item = string(&item, "pk"), %error, "left out"),
