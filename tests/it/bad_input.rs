@@ -32,6 +32,26 @@ async fn every_bad_event_ends_in_one_outcome_and_the_function_lives_on() -> Resu
     Ok(())
 }
 
+/// At and just above what EventBridge and Lambda have as limits (256 KiB, 1 MiB, 6 MB): whatever comes through is judged, and what is kept of it is small.
+#[tokio::test]
+async fn an_event_of_any_size_that_can_come_is_judged() -> Result<()> {
+    for size in [256 * 1024, 256 * 1024 + 1, 1024 * 1024, 1024 * 1024 + 1, 6 * 1024 * 1024 - 1] {
+        let lab = Lab::durable().await?;
+        let mut event = lab.event("key-used-from-outside")?;
+        event["detail"]["title"] = json!("t".repeat(10_000));
+        event["detail"]["service"]["additionalInfo"] = json!({"padding": ""});
+        let padding = size - event.to_string().len();
+        event["detail"]["service"]["additionalInfo"]["padding"] = json!("x".repeat(padding));
+        assert_eq!(event.to_string().len(), size);
+        let report = lab.deliver(&event).await?;
+        assert_eq!(kind(&report), "Contained", "{size}");
+        assert!(report.to_string().len() < 20_000, "{size}: what is too long is cut");
+        let [mail] = lab.messages().await?.try_into().unwrap();
+        assert!(mail.to_string().len() < 20_000, "{size}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_batch_is_answered_message_by_message() -> Result<()> {
     let lab = Lab::contain().await?;
