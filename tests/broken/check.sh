@@ -10,18 +10,18 @@ work=$target/broken
 tree=$work/tree
 mkdir -p "$work"
 
-# One target folder for all, so that only this crate is built anew; its path tells the copies apart.
+# A target folder of their own: in a shared one cargo would take a broken library for this tree's, because it names both alike. The first
+# time the SDKs are compiled in it, which takes some minutes.
 for patch in "$root"/tests/broken/*.patch; do
     name=$(basename "$patch" .patch)
     echo "building: $name"
     rm -rf "$tree"
     mkdir -p "$tree"
-    (cd "$root" && git ls-files -z --cached --others --exclude-standard | xargs -0 tar c) | tar x -C "$tree"
+    (cd "$root" && git ls-files -z --cached --others --exclude-standard | xargs -0 tar c) | tar x --touch -C "$tree"
     patch --silent -d "$tree" -p1 <"$patch"
-    (cd "$tree" && cargo build --quiet --features test-clock --bin responder)
-    cp "$target/debug/responder" "$work/$name"
+    (cd "$tree" && CARGO_TARGET_DIR=$work/target cargo build --quiet --features test-clock --bin responder)
+    cp "$work/target/debug/responder" "$work/$name"
 done
-(cd "$root" && touch src/bin/responder.rs && cargo build --quiet --features test-clock --bin responder)
 
 wrong=0
 for patch in "$root"/tests/broken/*.patch; do
