@@ -296,7 +296,12 @@ impl Journal for DynamoJournal {
                     ),
             };
             match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
-                Ok(_) | Err(AwsError::Conflict { .. }) => Ok(()),
+                Ok(_) => Ok(()),
+                // It is known, with evidence that is not older. Where it is not, something else stood in the way, and a repeat can help.
+                Err(error @ AwsError::Conflict { .. }) => match self.get(format!("I#{id}")).await? {
+                    Some(_) => Ok(()),
+                    None => Err(error.into()),
+                },
                 Err(error) => Err(error.into()),
             }
         }
