@@ -39,7 +39,7 @@ impl Course {
                 State::Failed { .. } if !in_place => task.take(&TaskEvent::Contain)?,
                 // It could not be read back then, or somebody set it anew.
                 State::Drifted { .. } | State::Failed { .. } => {
-                    task.state = State::Done;
+                    (task.state, task.seen) = (State::Done, Some(at));
                     news = true;
                 }
                 // After a release: what it left in place keeps its `before`.

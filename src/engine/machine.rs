@@ -220,45 +220,30 @@ pub fn transition(state: &State, event: &TaskEvent, release: Release) -> Result<
             | S::Undoing
             | S::UndoFailed { .. }
             | S::Kept { .. },
-            E::Withheld { why },
-        ) => S::UndoFailed { why: why.clone() },
-        (
-            S::Intended
-            | S::Done
-            | S::Failed { .. }
-            | S::Drifted { .. }
-            | S::Undoing
-            | S::UndoFailed { .. }
-            | S::Kept { .. },
-            E::LeftToOthers { why },
-        ) => S::Kept { why: why.clone() },
-        (
-            S::Intended
-            | S::Done
-            | S::Failed { .. }
-            | S::Drifted { .. }
-            | S::Undoing
-            | S::UndoFailed { .. }
-            | S::Kept { .. },
-            E::Release { seen, asked },
-        ) => {
-            match (release, asked) {
-                (Release::Keeps(why), _) | (Release::KeepsUnlessAsked(why), Asked::No) => {
-                    S::Kept { why: why.to_owned() }
-                }
-                // INVARIANT: only what is ours is undone; what a stranger set is told and left.
-                (Release::Restores, _) | (Release::KeepsUnlessAsked(_), Asked::Yes) => {
-                    if seen.before {
-                        S::Undone
-                    } else if seen.ours {
-                        S::Undoing
-                    } else {
-                        S::UndoFailed { why: format!("{CHANGED}: now {}, left alone", seen.shown) }
-                    }
-                }
+            E::Withheld { .. } | E::LeftToOthers { .. } | E::Release { .. },
+        ) => match event {
+            E::Withheld { why } => S::UndoFailed { why: why.clone() },
+            E::LeftToOthers { why } => S::Kept { why: why.clone() },
+            E::Release { seen, asked } => released(seen, *asked, release),
+            E::Seen(_) | E::Gone | E::Refused { .. } | E::Contain | E::ByHand => return illegal(),
+        },
+    })
+}
+
+fn released(seen: &Seen, asked: Asked, release: Release) -> State {
+    match (release, asked) {
+        (Release::Keeps(why), _) | (Release::KeepsUnlessAsked(why), Asked::No) => State::Kept { why: why.to_owned() },
+        // INVARIANT: only what is ours is undone; what a stranger set is told and left.
+        (Release::Restores, _) | (Release::KeepsUnlessAsked(_), Asked::Yes) => {
+            if seen.before {
+                State::Undone
+            } else if seen.ours {
+                State::Undoing
+            } else {
+                State::UndoFailed { why: format!("{CHANGED}: now {}, left alone", seen.shown) }
             }
         }
-    })
+    }
 }
 
 #[cfg(test)]
@@ -282,21 +267,23 @@ mod tests {
         ]
     }
 
-    fn seen(before: bool, after: bool) -> Seen {
-        Seen { before, after, ours: after, shown: "s".into() }
+    /// `after` is always ours; something else may be too.
+    fn seen((before, after, ours): (bool, bool, bool)) -> Seen {
+        Seen { before, after, ours: after || ours, shown: "s".into() }
     }
 
-    const SIGHTS: [(bool, bool); 4] = [(false, false), (true, false), (false, true), (true, true)];
+    const SIGHTS: [(bool, bool, bool); 5] =
+        [(false, false, false), (false, false, true), (true, false, false), (false, true, true), (true, true, true)];
 
     fn events() -> Vec<TaskEvent> {
         let mut events =
             vec![TaskEvent::Gone, TaskEvent::Refused { why: "no".into() }, TaskEvent::Contain, TaskEvent::ByHand];
         events.push(TaskEvent::LeftToOthers { why: "held".into() });
         events.push(TaskEvent::Withheld { why: "his".into() });
-        for (before, after) in SIGHTS {
-            events.push(TaskEvent::Seen(seen(before, after)));
+        for sight in SIGHTS {
+            events.push(TaskEvent::Seen(seen(sight)));
             for asked in [Asked::No, Asked::Yes] {
-                events.push(TaskEvent::Release { seen: seen(before, after), asked });
+                events.push(TaskEvent::Release { seen: seen(sight), asked });
             }
         }
         events
@@ -327,7 +314,7 @@ mod tests {
                         }
                         // A stranger's value is never overwritten, and what was so before is never touched.
                         (TaskEvent::Release { seen, asked }, Ok(State::Undoing)) => {
-                            assert!(seen.after && !seen.before && state != State::Already, "{cell}");
+                            assert!(seen.ours && !seen.before && state != State::Already, "{cell}");
                             assert!(
                                 release == Release::Restores
                                     || (matches!(release, Release::KeepsUnlessAsked(_)) && *asked == Asked::Yes),
@@ -365,6 +352,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(cells, 11 * 18 * 3);
+        assert_eq!(cells, 11 * 21 * 3);
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     journal::{Approval, Claim, Containment, GivenBack, Inbox, JournalError, joined},
     notify::Notification,
     playbooks::{CUT, Plan, PlannedStep},
-    policy::{Mode, Subject},
+    policy::Subject,
     recheck::Sent,
     survey::{Facts, Instance, Surroundings},
 };
@@ -217,7 +217,7 @@ impl Responder {
             let mut plan = plan(case, facts, &incident)?;
             // What goes further than the plan is done with the plan or after it, never before.
             let approved = approval.plan.as_ref().map(|plan| plan.hash.as_str());
-            let begun = !held.is_empty() || approved == Some(plan.hash().as_str()) || case.mode == Mode::Contain;
+            let begun = !held.is_empty() || approved == Some(plan.hash().as_str());
             plan.take_in(if begun { &offers } else { &none });
             let verdicts = guard::judge(&plan, case.mode, &self.analyst.policy, own, approved);
             let verdicts = finish_what_is_held(&plan, verdicts, &held);

@@ -5,6 +5,15 @@ use anyhow::{Context, Result};
 use cordon_support::{Answer, Match, When};
 use serde_json::{Value, json};
 
+/// With its reason, and nothing is touched.
+async fn is_declined(lab: &Lab, event: &Value) -> Result<()> {
+    let before = lab.dump().await?;
+    let report = lab.deliver(event).await?;
+    assert_eq!((kind(&report), codes(&report)), ("Declined", vec!["vanished"]), "{report:#}");
+    assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new());
+    Ok(())
+}
+
 #[tokio::test]
 async fn an_instance_that_is_not_there_is_declined() -> Result<()> {
     let lab = Lab::durable().await?;
@@ -17,16 +26,10 @@ async fn an_instance_that_is_not_there_is_declined() -> Result<()> {
     let id = "/detail/resource/instanceDetails/instanceId";
     let elsewhere = with("/detail/region", "eu-west-1");
     for event in [with(id, "i-0123456789abcdef0"), elsewhere] {
-        let before = lab.dump().await?;
-        let report = lab.deliver(&event).await?;
-        assert_eq!((kind(&report), codes(&report)), ("Declined", vec!["vanished"]), "{report:#}");
-        assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new());
+        is_declined(&lab, &event).await?;
     }
     lab.call("ec2", "terminate_instances", json!({"InstanceIds": [lab.id("/victim/instance")]})).await?;
-    let before = lab.dump().await?;
-    let report = lab.deliver(&event).await?;
-    assert_eq!((kind(&report), codes(&report)), ("Declined", vec!["vanished"]), "{report:#}");
-    assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new());
+    is_declined(&lab, &event).await?;
     Ok(())
 }
 
@@ -51,10 +54,7 @@ async fn a_role_that_was_made_again_under_its_name_is_a_stranger() -> Result<()>
     lab.call("iam", "delete_role", role).await?;
     let trust = found["Role"]["AssumeRolePolicyDocument"].to_string();
     lab.call("iam", "create_role", json!({"RoleName": name, "AssumeRolePolicyDocument": trust})).await?;
-    let before = lab.dump().await?;
-    let report = lab.deliver(&event).await?;
-    assert_eq!((kind(&report), codes(&report)), ("Declined", vec!["vanished"]), "{report:#}");
-    assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new());
+    is_declined(&lab, &event).await?;
     Ok(())
 }
 

@@ -276,5 +276,5 @@ async fn by_recheck(lab: &Lab) -> Result<bool> {
     let Durable { table, .. } = lab.durable.clone().context("durable")?;
     let items = lab.call("dynamodb", "scan", json!({"TableName": table})).await?;
     let journalled = items["Items"].as_array().unwrap().iter().any(|item| item.get("containment").is_some());
-    Ok(journalled && lab.delayed().await? == 3)
+    Ok(journalled && lab.rechecks().await? == 3)
 }

@@ -134,6 +134,27 @@ async fn plan_and_offers_are_approved_at_once_and_no_approval_outlives_a_release
     Ok(())
 }
 
+/// Approved together; then the attacker changes what the plan is about, and the plan waits again.
+#[tokio::test]
+async fn nothing_is_stopped_before_its_evidence_is_kept() -> Result<()> {
+    let lab = Lab::new(Setup { durable: true, world: &["router"], ..Setup::default() }).await?;
+    let report = lab.deliver(&lab.event(SAMPLE)?).await?;
+    assert_eq!(kind(&report), "AwaitingApproval", "though the mode is contain");
+    let incident = report["incident"].as_str().unwrap();
+    assert_eq!(approve(&lab, incident, &["--with", "stop-instance"]).await?.0, Some(0));
+    let made = json!({"SubnetId": lab.id("/subnet"), "Groups": [lab.id("/web_group")]});
+    let made =
+        lab.call("ec2", "create_network_interface", made).await?["NetworkInterface"]["NetworkInterfaceId"].clone();
+    let attach = json!({"NetworkInterfaceId": made, "InstanceId": lab.id("/victim/instance"), "DeviceIndex": 7});
+    lab.call("ec2", "attach_network_interface", attach).await?;
+    lab.proxy.clear();
+    lab.recheck(incident).await?;
+    assert_eq!(lab.changes(), Vec::<String>::new());
+    done(&lab, incident, "stop-instance").await?;
+    assert_eq!(lab.dump().await?["instances"][lab.id("/victim/instance")]["state"], "stopped");
+    Ok(())
+}
+
 /// Dies while the stop protection is off.
 #[tokio::test]
 async fn the_protection_that_stopping_takes_off_is_set_again_whatever_happens() -> Result<()> {

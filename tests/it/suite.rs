@@ -154,7 +154,7 @@ async fn queue() -> Result<()> {
     let second = lab.deliver(&lab.event("key-used-from-outside")?).await?;
     let (one, two) = (first["incident"].as_str().unwrap(), second["incident"].as_str().unwrap());
     let contained = lab.dump().await?;
-    ensure!(lab.delayed().await? == 6, "three looks for each are not under way");
+    ensure!(lab.rechecks().await? == 6, "three looks for each are not under way");
     lab.messages().await?;
     lab.proxy.clear();
     lab.clock.advance(Duration::from_secs(5))?;
