@@ -17,10 +17,9 @@ async fn whatever_fails_or_dies_on_the_way_it_ends_contained_and_goes_back() -> 
     for scenario in SCENARIOS {
         for (n, position) in positions(scenario).await?.into_iter().enumerate() {
             // Each position meets one death and one fault here, and every pair of them with every recovery comes up.
-            let kill = if n % 2 == 0 { HITS[0] } else { HITS[1] };
-            let fault = HITS[2 + n % (HITS.len() - 2)];
-            cells.push(position.cell(kill, RECOVERIES[n % 3]));
-            cells.push(position.cell(fault, RECOVERIES[(n + 1) % 3]));
+            let (kills, faults): (Vec<_>, Vec<_>) = position.hits().partition(|hits| matches!(hits, Hits::Kill(_)));
+            cells.push(position.cell(kills[n % kills.len()], RECOVERIES[n % 3]));
+            cells.push(position.cell(faults[n % faults.len()], RECOVERIES[(n + 1) % 3]));
         }
     }
     let count = cells.len();
@@ -36,7 +35,7 @@ pub async fn all() -> Result<Vec<Cell>> {
     let mut cells = Vec::new();
     for scenario in SCENARIOS {
         for position in positions(scenario).await? {
-            for hits in HITS {
+            for hits in position.hits() {
                 cells.extend(RECOVERIES.map(|recovery| position.cell(hits, recovery)));
             }
         }
@@ -69,18 +68,24 @@ async fn positions(scenario: Scenario) -> Result<Vec<Position>> {
 }
 
 impl Position {
+    /// Nothing conflicts with reading, and whether a question or its answer was lost is all one to the account.
+    fn hits(&self) -> impl Iterator<Item = Hits> {
+        let mutating = self.mutating;
+        HITS.into_iter().filter(move |hits| match hits {
+            Hits::Kill(when) => mutating || *when == When::Before,
+            Hits::Fault(_, How::Conflict, _) => mutating,
+            Hits::Fault(when, How::Cut, _) => mutating || *when == When::Before,
+            Hits::Fault(..) => true,
+        })
+    }
+
     fn cell(&self, hits: Hits, recovery: Recovery) -> Cell {
-        let hits = match hits {
-            // Nothing conflicts with reading.
-            Hits::Fault(when, How::Conflict, lasting) if !self.mutating => Hits::Fault(when, How::Throttled, lasting),
-            other => other,
-        };
         let Self { scenario, phase, nth, .. } = *self;
         Cell { scenario, phase, operation: self.operation.clone(), nth, hits, recovery }
     }
 }
 
-const HITS: [Hits; 12] = {
+const HITS: [Hits; 13] = {
     use {Hits::*, How::*, Lasting::*, When::*};
     [
         Kill(Before),
@@ -95,6 +100,7 @@ const HITS: [Hits; 12] = {
         Fault(Before, Conflict, Throughout),
         Fault(After, ServerError, Once),
         Fault(After, Cut, Throughout),
+        Fault(Before, Cut, Throughout),
     ]
 };
 

@@ -25,6 +25,7 @@ os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 os.environ.pop("MOTO_ACCOUNT_ID", None)
 
 import mends  # noqa: E402  (moto reads the environment when it is imported)
+import moto.backends  # noqa: E402
 from moto.core.exceptions import ServiceException  # noqa: E402
 from moto.core.serialize import SerializationContext, get_serializer_class  # noqa: E402
 from moto.moto_server.werkzeug_app import (  # noqa: E402
@@ -108,11 +109,14 @@ def main():
     # Moto wonders about codes that are in no service's model, as AWS's own for an unknown action are not.
     warnings.filterwarnings("ignore", message=r"Exception\(Refusal\)")
     mends.apply_all()
+    # It reads its own folder for each request, while all others wait.
+    modules = list(moto.backends.list_of_moto_modules())
+    moto.backends.list_of_moto_modules = lambda: modules
 
-    moto = DomainDispatcherApplication(create_backend_app)
+    application = DomainDispatcherApplication(create_backend_app)
     for service in PRELOADED:
-        moto.app_instances[service] = create_backend_app(service)
-    server = make_server(options.host, options.port, Front(moto), threaded=True, request_handler=QuietHandler)
+        application.app_instances[service] = create_backend_app(service)
+    server = make_server(options.host, options.port, Front(application), threaded=True, request_handler=QuietHandler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     endpoint = f"http://{options.host}:{server.server_port}"
     urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{endpoint}/moto-api/data.json").close()
