@@ -12,7 +12,8 @@ use crate::{
     ingest::Ingested,
     journal::{Journal, JournalError},
     playbooks::{Case, Offer, Plan},
-    policy::{Mode, Policy, Subject},
+    policy::{Mode, Subject},
+    rulebook::RuleBook,
     survey::{Facts, SurveyError},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -20,7 +21,7 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct Analyst {
     pub aws: Arc<Aws>,
     pub journal: Arc<dyn Journal>,
-    pub policy: Policy,
+    pub rules: RuleBook,
     /// CORDON_MODE: nothing goes above it.
     pub ceiling: Mode,
 }
@@ -39,7 +40,7 @@ pub type Surveyed = Result<(Facts, Subject), Outcome>;
 
 impl Analyst {
     pub fn decide(&self, ingested: Ingested, now: Timestamp) -> Decision {
-        decide(ingested, &self.policy, self.ceiling, now)
+        decide(ingested, &self.rules.last(), self.ceiling, now)
     }
 
     /// The report of an event with the full plan, changing nothing and telling nobody. Age is judged at `now`.
@@ -70,7 +71,7 @@ impl Analyst {
         let hash = plan.hash();
         let (already, owed) = plan.steps.into_iter().partition(|step| step.change.is_already_so());
         plan.steps = owed;
-        let verdicts = guard::judge(&plan, case.mode, &self.policy, &own, None);
+        let verdicts = guard::judge(&plan, case.mode, &self.rules.last().policy, &own, None);
         let outcome = match held_by {
             Some(incident) if plan.steps.is_empty() => {
                 Outcome::because(OutcomeKind::Joined, "nothing-new", nothing_new(&incident))
@@ -128,11 +129,7 @@ fn foreign(case: &Treatment, identity: &Identity) -> Option<Outcome> {
 
 /// The principal that we run with, as guards compare it.
 fn own(identity: &Identity) -> Subject {
-    Subject {
-        account: identity.account.clone(),
-        arn: Some(identity.arn.clone()),
-        unique_id: identity.unique_id.clone(),
-    }
+    Subject::new(&identity.account, Some(identity.arn.clone()), identity.unique_id.clone())
 }
 
 /// # Errors
@@ -156,8 +153,12 @@ pub fn withheld(plan: &Plan, verdicts: &[Verdict]) -> Outcome {
     } else {
         OutcomeKind::Declined
     };
-    let mut reasons: Vec<Reason> = verdicts.iter().filter_map(why).cloned().collect();
-    reasons.dedup();
+    let mut reasons: Vec<Reason> = Vec::new();
+    for reason in verdicts.iter().filter_map(why) {
+        if !reasons.contains(reason) {
+            reasons.push(reason.clone());
+        }
+    }
     reasons.extend(more(plan, &reasons));
     if verdicts.is_empty() {
         reasons.push(Reason::new("already-so", "everything that would be changed is so already, or cannot be changed"));

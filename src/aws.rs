@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::domain::{AccountId, Arn, IncidentId, Partition, Region, Text, Timestamp};
 use crate::journal::Registry;
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_sts::operation::get_caller_identity::{GetCallerIdentityError, GetCallerIdentityOutput};
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::{
     http::{
@@ -176,10 +177,30 @@ impl Aws {
         self.identity.get_or_try_init(|| self.ask_identity()).await
     }
 
+    pub fn sts(&self) -> &aws_sdk_sts::Client {
+        self.sts.get_or_init(|| aws_sdk_sts::Client::new(&self.config))
+    }
+
+    /// Waits as long as a function may take, and asks once: what it does, it does at each invocation.
+    pub fn lambda(&self) -> aws_sdk_lambda::Client {
+        let patient = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(320)).build();
+        let config = aws_sdk_lambda::config::Builder::from(&self.config);
+        let config = config.timeout_config(patient).retry_config(RetryConfig::disabled()).build();
+        aws_sdk_lambda::Client::from_conf(config)
+    }
+
     async fn ask_identity(&self) -> Result<Identity, AwsError> {
+        Identity::answered(self.sts().get_caller_identity().send().await)
+    }
+}
+
+impl Identity {
+    /// What STS said.
+    pub fn answered(
+        answer: Result<GetCallerIdentityOutput, SdkError<GetCallerIdentityError, HttpResponse>>,
+    ) -> Result<Self, AwsError> {
         const OPERATION: &str = "sts:GetCallerIdentity";
-        let sts = self.sts.get_or_init(|| aws_sdk_sts::Client::new(&self.config));
-        let answer = sts.get_caller_identity().send().await.map_err(classify(OPERATION))?;
+        let answer = answer.map_err(classify(OPERATION))?;
         let lacks = |what| AwsError::incomplete(OPERATION, what);
         let arn = answer.arn().and_then(|arn| Arn::parse(arn).ok()).ok_or_else(|| lacks("no ARN"))?;
         let account = answer.account().and_then(|id| AccountId::parse(id).ok()).ok_or_else(|| lacks("no account"))?;
@@ -191,7 +212,7 @@ impl Aws {
             .nth(1)
             .and_then(|p| Partition::parse(p).ok())
             .ok_or_else(|| lacks("no partition"))?;
-        Ok(Identity { account, partition, arn, unique_id })
+        Ok(Self { account, partition, arn, unique_id })
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     domain::{Finding, IncidentId, Lifecycle, Outcome, OutcomeKind, Partition, Report, Target, Text, Timestamp},
     ingest::Ingested,
     playbooks::{self, Playbook},
-    policy::{Mode, Policy},
+    policy::{Mode, Policy, Rules},
     triage::{self, Assessment, Situation, Triage},
 };
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub enum Decision {
 pub struct Treatment {
     pub incident: IncidentId,
     pub target: Target,
+    /// `None` where a person named the target.
+    #[serde(default)]
+    pub situation: Option<Situation>,
     /// The playbook's id.
     pub playbook: String,
     pub partition: Partition,
@@ -40,6 +43,9 @@ pub struct Treatment {
     /// When it was judged.
     #[serde(default)]
     pub judged: Option<Timestamp>,
+    /// The rules by which it was judged.
+    #[serde(default)]
+    pub rules: String,
     /// What is known before the account is read; its outcome is open.
     pub report: Report,
 }
@@ -60,6 +66,14 @@ impl Treatment {
     pub fn report(&self, outcome: Outcome) -> Report {
         Report { outcome, ..self.report.clone() }
     }
+
+    /// How far the policy goes in such a case.
+    pub fn allowed_by(&self, policy: &Policy) -> Mode {
+        match (self.situation, self.report.severity) {
+            (Some(situation), Some(severity)) => policy.mode(situation, severity),
+            _ => Mode::Contain,
+        }
+    }
 }
 
 pub struct Judged {
@@ -70,13 +84,13 @@ pub struct Judged {
 }
 
 /// Judges what was ingested. `now` is the time by which age is judged.
-pub fn decide(ingested: Ingested, policy: &Policy, ceiling: Mode, now: Timestamp) -> Decision {
+pub fn decide(ingested: Ingested, rules: &Rules, ceiling: Mode, now: Timestamp) -> Decision {
     let finding = match ingested {
         Ingested::Ended(outcome) => return Decision::Ended { judged: None, outcome },
         Ingested::Finding(finding) => *finding,
     };
     let triage = triage::classify(&finding);
-    let assessment = triage::assess(&finding, &triage, policy, ceiling, now);
+    let assessment = triage::assess(&finding, &triage, rules, ceiling, now);
     let incident = IncidentId::of(finding.account_shown.as_str(), &finding.id);
     let course = course(&finding, &triage);
     let judged = Box::new(Judged { finding, triage, assessment, incident });
@@ -85,12 +99,14 @@ pub fn decide(ingested: Ingested, policy: &Policy, ceiling: Mode, now: Timestamp
             let report = judged.report(Outcome::new(OutcomeKind::Observed, Vec::new()));
             let treatment = Treatment {
                 incident: judged.incident.clone(),
+                situation: Some(judged.triage.situation),
                 playbook: playbook.id().to_owned(),
                 partition: judged.finding.partition.clone(),
                 mode: judged.assessment.mode,
                 evidence_from: judged.finding.last_seen.or(judged.finding.updated),
                 first_seen: judged.finding.first_seen,
                 judged: Some(now),
+                rules: rules.stamp(),
                 report: Report { target: Some(target.to_string()), playbook: Some(playbook.id().to_owned()), ..report },
                 target,
             };

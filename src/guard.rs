@@ -20,7 +20,7 @@ pub enum Verdict {
 /// that an operator approved, which lets through what waited for him, and nothing that is declined.
 pub fn judge(plan: &Plan, mode: Mode, policy: &Policy, own: &Subject, approved: Option<&str>) -> Vec<Verdict> {
     let is_approved = approved == Some(plan.hash().as_str());
-    let most = policy.limits.steps_per_plan as usize;
+    let most = policy.limits.steps_per_plan.get() as usize;
     let planned = plan.steps.iter().filter(|step| !step.is_asked_for).count();
     let over = planned > most;
     let verdict = |step: &PlannedStep| {
@@ -69,6 +69,20 @@ fn refusal(subject: &Subject, policy: &Policy, own: &Subject) -> Option<Reason> 
 /// What needs a person even where the mode would contain.
 fn approval(subject: &Subject, policy: &Policy) -> Option<Reason> {
     let id = &subject.unique_id;
+    // INVARIANT: tags are anybody's who has the account, so they never make Cordon decline; at most a person is asked.
+    for (tag, because) in policy.tags() {
+        match &subject.tags {
+            Some(tags) if tag.is_on(tags) => {
+                let why = format!("the policy has a person asked about things with the tag `{}`: {because}", tag.key);
+                return Some(Reason::new("protected-by-tag", why));
+            }
+            Some(_) => {}
+            None => {
+                let why = format!("the tags of {id} are unknown, and the policy asks about the tag `{}`", tag.key);
+                return Some(Reason::new("tags-unknown", why));
+            }
+        }
+    }
     if policy.operators.iter().any(|p| p.is(subject)) {
         return Some(Reason::new(
             "operator",
@@ -76,11 +90,7 @@ fn approval(subject: &Subject, policy: &Policy) -> Option<Reason> {
         ));
     }
     // INVARIANT: a protection that cannot be compared blocks the step that it would guard.
-    let by_arn = policy.protections.iter().any(|p| p.arn.is_some())
-        || [&policy.break_glass, &policy.operators, &policy.own_principals]
-            .iter()
-            .any(|list| list.iter().any(|p| p.arn.is_some()));
-    if subject.arn.is_none() && by_arn {
+    if subject.arn.is_none() && policy.goes_by_arn() {
         return Some(Reason::new(
             "arn-unknown",
             format!("the ARN of {id} is unknown, so the policy's protections by ARN could not be compared"),
@@ -99,11 +109,9 @@ mod tests {
     };
 
     fn subject(id: &str, arn: Option<&str>) -> Subject {
-        Subject {
-            account: AccountId::parse("111122223333").unwrap(),
-            arn: arn.map(|a| Arn::parse(a).unwrap()),
-            unique_id: id.into(),
-        }
+        let tags = [("env".to_owned(), "production".to_owned())].into();
+        let account = AccountId::parse("111122223333").unwrap();
+        Subject::new(&account, arn.map(|a| Arn::parse(a).unwrap()), id).tagged(&tags)
     }
 
     fn plan(subject: Subject, steps: usize) -> Plan {
@@ -160,6 +168,16 @@ mod tests {
                 &plain,
                 1,
                 "declined own-principal",
+            ),
+            ("protections: [{tag: {key: env}, because: till}]", Mode::Contain, &plain, 1, "approve protected-by-tag"),
+            ("protections: [{tag: {key: env}, because: till}]", Mode::Observe, &plain, 1, "observe mode"),
+            ("protections: [{tag: {key: env, value: test}, because: till}]", Mode::Contain, &plain, 1, "contain"),
+            (
+                "protections: [{tag: {key: env, value: test}, because: till}]",
+                Mode::Contain,
+                &Subject { tags: None, ..plain.clone() },
+                1,
+                "approve tags-unknown",
             ),
             ("operators: [{unique-id: AROAWEBWEBWEBWEBWEB11}]", Mode::Contain, &plain, 1, "approve operator"),
             (

@@ -21,7 +21,25 @@ pub fn responder() -> BTreeSet<&'static str> {
     actions.copied().chain(survey::READS.concat()).chain(own).collect()
 }
 
-/// Of the people who show, approve, prepare and release.
+/// Of the operator function: it keeps what is commanded, and puts back.
+pub fn operator_function() -> BTreeSet<&'static str> {
+    let own = [
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+        // Both functions read by one policy.
+        "ec2:DescribeSecurityGroupRules",
+        "ec2:DescribeVpcs",
+        "iam:GetAccessKeyLastUsed",
+        "sqs:SendMessage",
+    ];
+    let actions =
+        actions::ALL.iter().flat_map(|entry| entry.permissions.reads.iter().chain(entry.permissions.releases));
+    actions.copied().chain(survey::READS.concat()).chain(own).collect()
+}
+
+/// Of people who do by themselves what the operator function does for others, who put policies and prepare VPCs.
 pub fn operator() -> BTreeSet<&'static str> {
     let own = [
         "cloudformation:DescribeStacks",
@@ -33,6 +51,7 @@ pub fn operator() -> BTreeSet<&'static str> {
         "ec2:AuthorizeSecurityGroupEgress",
         "ec2:AuthorizeSecurityGroupIngress",
         "ec2:DescribeVpcs",
+        "iam:GetAccessKeyLastUsed",
         "sqs:SendMessage",
     ];
     // A quarantine group is made or emptied by `cordon prepare` too.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 /// Seconds until each look.
 pub const DELAYS: [i32; 3] = [5, 15, 60];
 
+#[derive(Clone)]
 pub struct Rechecks {
     pub aws: Arc<Aws>,
     /// `None`: nobody looks again, which is told.

@@ -1,6 +1,7 @@
 //! The whole story: an event or a recheck comes in, one outcome goes out.
 
 mod contain;
+mod operators;
 mod sweep;
 mod told;
 
@@ -19,8 +20,9 @@ use crate::{
     notify::{Notification, Notifier, NotifyError},
     policy::Mode,
     recheck::Rechecks,
+    rulebook::trouble_mark,
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 pub struct Responder {
     pub analyst: Analyst,
@@ -42,7 +44,15 @@ pub enum Retry {
     Journal(#[from] JournalError),
     #[error(transparent)]
     Illegal(#[from] Illegal),
+    #[error("the policy was changed while the event was judged by it")]
+    RulesChanged,
 }
+
+/// How often an event is judged anew because the rules are others than those that it was judged by.
+const MOST_RULES: usize = 3;
+
+/// For so long people are not told again of the same trouble.
+const TROUBLE_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why a target is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +69,20 @@ impl Responder {
     /// # Errors
     /// Only where a repeat of the delivery can help.
     pub async fn handle(&self, event: &str, deadline: Option<Timestamp>) -> Result<Report, Retry> {
+        for _ in 0..MOST_RULES {
+            match self.handle_by_last_rules(event, deadline).await {
+                // What it was judged by is not what is in force.
+                Err(Retry::RulesChanged) => {}
+                other => {
+                    self.tell_trouble().await;
+                    return other;
+                }
+            }
+        }
+        Err(Retry::RulesChanged)
+    }
+
+    async fn handle_by_last_rules(&self, event: &str, deadline: Option<Timestamp>) -> Result<Report, Retry> {
         let report = match self.analyst.decide(ingest::event(event), self.now()) {
             Decision::Ended { judged: None, outcome } => Report::without_finding(outcome),
             Decision::Ended { judged: Some(judged), outcome } => {
@@ -88,16 +112,25 @@ impl Responder {
             return Ok(self.concluded(ended("no-incident", format!("there is no incident `{id}`"))).await);
         };
         let nothing = || ended("nothing-to-recheck", format!("nothing was changed for incident {id}"));
-        let IncidentRecord { treatment, approval, .. } = record;
+        let IncidentRecord { treatment, approval, rejected, .. } = record;
         let Some(mut case) = treatment else { return Ok(self.concluded(nothing()).await) };
         let known = self.journal().read(&case.target.key()).await?;
         let is_held = known.is_some_and(|known| known.released.is_none() && !known.is_over());
+        let rules = self.analyst.rules.read().await?;
         // An approval that nobody acted on in its time is none.
-        let approval = approval.current(self.analyst.policy.approval_expiry(), self.now());
+        let approval = approval.current(rules.policy.approval_expiry(), self.now());
         // What was allowed when it was judged may not be any more; what is held is looked after in any case.
         case.mode = case.mode.min(self.analyst.ceiling);
-        if !is_held && self.analyst.policy.is_stale(case.judged, self.now()) {
-            case.mode = case.mode.min(Mode::Approve);
+        if !is_held {
+            let now_allowed = rules.at_most(self.now()).min(case.allowed_by(&rules.policy));
+            // An approval is given knowing what holds it back.
+            case.mode = case.mode.min(if approval.is_empty() { now_allowed } else { now_allowed.max(Mode::Approve) });
+            if rules.policy.is_stale(case.judged, self.now()) {
+                case.mode = case.mode.min(Mode::Approve);
+            }
+        }
+        if rejected.is_some() && approval.is_empty() && !is_held {
+            return Ok(self.concluded(ended("rejected", format!("an operator rejected incident {id}"))).await);
         }
         let occasion = match approval.is_empty() {
             false => Occasion::Approved(approval),
@@ -105,6 +138,7 @@ impl Responder {
             true => return Ok(self.concluded(nothing()).await),
         };
         let report = self.treat(&case, &occasion, deadline).await?;
+        self.tell_trouble().await;
         Ok(self.concluded(report).await)
     }
 
@@ -115,12 +149,17 @@ impl Responder {
                     Box::pin(self.contain(case, occasion, deadline)).await
                 }
                 (Mode::Observe | Mode::Approve, Occasion::Delivery) => {
-                    let (opened, report) = futures::join!(
+                    let (rules, opened, report) = futures::join!(
+                        self.analyst.rules.read(),
                         self.journal().open(&case.incident, Some(case), self.now()),
                         Box::pin(self.analyst.observe(case))
                     );
+                    if rules?.stamp() != case.rules {
+                        return Err(Retry::RulesChanged);
+                    }
                     opened?;
-                    let report = self.unless_asked_already(case, report?).await?;
+                    let report = self.unless_rejected(case, report?).await?;
+                    let report = self.unless_asked_already(case, report).await?;
                     self.tell_once(&report).await?;
                     self.keep_joined(case, &report).await?;
                     Ok(report)
@@ -156,6 +195,22 @@ impl Responder {
         Ok(joined)
     }
 
+    /// A plan that a person rejected is not asked about again.
+    async fn unless_rejected(&self, case: &Treatment, report: Report) -> Result<Report, Retry> {
+        if report.outcome.kind != OutcomeKind::AwaitingApproval {
+            return Ok(report);
+        }
+        let record = self.journal().incident(&case.incident).await?;
+        match record.and_then(|record| record.rejected).filter(|rejected| report.plan.as_ref() == Some(&rejected.plan))
+        {
+            Some(rejected) => {
+                let why = format!("{} rejected this plan at {}: {}", rejected.by, rejected.at, rejected.because);
+                Ok(Report { outcome: Outcome::because(OutcomeKind::Joined, "rejected", why), ..report })
+            }
+            None => Ok(report),
+        }
+    }
+
     async fn is_told(&self, report: &Report) -> Result<bool, Retry> {
         let Some(incident) = &report.incident else { return Ok(false) };
         let record = self.journal().incident(incident).await?;
@@ -183,6 +238,39 @@ impl Responder {
         };
         self.journal().conclude(incident, report, digest.as_deref(), self.now()).await?;
         Ok(digest.is_some())
+    }
+
+    /// That Cordon was paused, or goes on, once each.
+    async fn tell_pause(&self) {
+        let rules = self.analyst.rules.last();
+        let Some(pause) = &rules.pause else { return };
+        let mark = format!("pause#{}#{}", pause.at, if pause.resumed_by.is_some() { "resumed" } else { "paused" });
+        // What was over before anybody looked is old news, but news.
+        if pause.end().age(self.now()).is_some_and(|age| age > TROUBLE_KEPT)
+            || self.journal().is_marked(&mark).await.unwrap_or(true)
+        {
+            return;
+        }
+        match self.notifier.publish(&Notification::of_pause(pause)).await {
+            Ok(()) => drop(self.journal().mark(&mark, TROUBLE_KEPT, self.now()).await),
+            Err(error) => tracing::error!(%error, "people could not be told of the pause"),
+        }
+    }
+
+    /// What is wrong with the rules themselves, once a day each.
+    async fn tell_trouble(&self) {
+        let rules = self.analyst.rules.last();
+        let Some(trouble) = &rules.trouble else { return };
+        tracing::error!(what = trouble.what, "policy trouble");
+        let mark = trouble_mark(trouble, self.now());
+        if self.journal().is_marked(&mark).await.unwrap_or(false) {
+            return;
+        }
+        // Marked once it was sent: better told twice than never.
+        match self.notifier.publish(&Notification::of_trouble(&trouble.what)).await {
+            Ok(()) => drop(self.journal().mark(&mark, TROUBLE_KEPT, self.now()).await),
+            Err(error) => tracing::error!(%error, "people could not be told of it"),
+        }
     }
 
     async fn concluded(&self, report: Report) -> Report {

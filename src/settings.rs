@@ -8,13 +8,23 @@ use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    pub topic: Arn,
+    pub entry: Entry,
+    /// `None` only for the operator function, which tells nobody by itself.
+    pub topic: Option<Arn>,
     /// DynamoDB table of the journal; `None`: in memory.
     pub table: Option<String>,
     /// URL of the SQS queue for rechecks.
     pub recheck_queue: Option<String>,
     pub mode: Mode,
-    pub policy: Policy,
+    /// Of a file; `None`: the table says, or the embedded default.
+    pub policy: Option<Policy>,
+}
+
+/// What this function takes; the shape of a payload never decides that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    Events,
+    Operator,
 }
 
 /// Everything that is wrong with the settings.
@@ -55,15 +65,21 @@ impl Settings {
                 problems.push(format!("{name} is no variable of Cordon"));
             }
         }
-        if let Some(entry) = get("CORDON_ENTRY").filter(|entry| *entry != "events") {
-            problems.push(format!("CORDON_ENTRY is `{entry}`, this version knows `events`"));
-        }
+        let entry = match get("CORDON_ENTRY") {
+            None | Some("events") => Entry::Events,
+            Some("operator") => Entry::Operator,
+            Some(other) => {
+                problems.push(format!("CORDON_ENTRY is `{other}`, allowed are events, operator"));
+                Entry::Events
+            }
+        };
         let topic = match get("CORDON_TOPIC_ARN").map(Arn::parse) {
             Some(Ok(topic)) if topic.as_str().split(':').nth(2) == Some("sns") => Some(topic),
             Some(_) => {
                 problems.push("CORDON_TOPIC_ARN is no ARN of an SNS topic".to_owned());
                 None
             }
+            None if entry == Entry::Operator => None,
             None => {
                 problems.push("CORDON_TOPIC_ARN is missing: nobody would be told".to_owned());
                 None
@@ -94,19 +110,14 @@ impl Settings {
             );
         }
         let policy = match get("CORDON_POLICY") {
-            None => Some(Policy::default()),
-            Some(path) => match read_policy(path) {
-                Ok(policy) => Some(policy),
-                Err(problem) => {
-                    problems.push(problem);
-                    None
-                }
-            },
+            None => None,
+            Some(path) => read_policy(path).map_err(|problem| problems.push(problem)).ok(),
         };
-        match (topic, mode, policy) {
-            (Some(topic), Some(mode), Some(policy)) if problems.is_empty() => {
-                Ok(Self { topic, table, recheck_queue, mode, policy })
-            }
+        if entry == Entry::Operator && table.is_none() {
+            problems.push("CORDON_TABLE is missing: there would be nothing to command".to_owned());
+        }
+        match mode {
+            Some(mode) if problems.is_empty() => Ok(Self { entry, topic, table, recheck_queue, mode, policy }),
             _ => Err(SettingsError(problems)),
         }
     }
@@ -162,7 +173,7 @@ mod tests {
             ("CORDON_TOPIC", "x"),
             ("CORDON_RULES", "t"),
             ("CORDON_POLICY", "/nowhere/p.yaml"),
-            ("CORDON_ENTRY", "operator"),
+            ("CORDON_ENTRY", "operatr"),
         ])
         .unwrap_err();
         let all = error.to_string();

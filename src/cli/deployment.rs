@@ -22,6 +22,12 @@ pub struct Place {
     /// The recheck queue; with --stack it is known
     #[arg(long, env = "CORDON_RECHECK_QUEUE_URL", value_name = "URL")]
     queue: Option<String>,
+    /// The operator function; with --stack it is known
+    #[arg(long, env = "CORDON_OPERATOR_FUNCTION", value_name = "NAME")]
+    function: Option<String>,
+    /// Carry commands out with rights of your own on the table, for the day on which the function is broken
+    #[arg(long, env = "CORDON_DIRECT")]
+    direct: bool,
 }
 
 pub struct Deployment {
@@ -29,25 +35,30 @@ pub struct Deployment {
     pub journal: Arc<dyn Journal>,
     pub rechecks: Rechecks,
     pub clock: Clock,
+    /// The operator function.
+    pub function: Option<String>,
+    pub is_direct: bool,
 }
 
 impl Place {
     pub async fn open(&self) -> anyhow::Result<Deployment> {
         let configuration = aws::configuration().await;
-        let (table, queue) = match (&self.table, &self.stack) {
-            (Some(table), None) => (table.clone(), self.queue.clone()),
+        let (table, queue, function) = match (&self.table, &self.stack) {
+            (Some(table), None) => (table.clone(), self.queue.clone(), self.function.clone()),
             (None, Some(stack)) => {
                 let outputs = outputs(&configuration, stack).await?;
                 let table =
                     outputs.get("TableName").ok_or_else(|| anyhow!("stack `{stack}` has no output TableName"))?;
-                (table.clone(), self.queue.clone().or_else(|| outputs.get("RecheckQueueUrl").cloned()))
+                let or = |given: &Option<String>, output: &str| given.clone().or_else(|| outputs.get(output).cloned());
+                let function = or(&self.function, "OperatorFunctionName");
+                (table.clone(), or(&self.queue, "RecheckQueueUrl"), function)
             }
             _ => bail!("which deployment? name it with --stack NAME or --table NAME"),
         };
         let journal: Arc<dyn Journal> = Arc::new(DynamoJournal::new(&configuration, table));
         let aws = Arc::new(Aws::new(configuration, journal.clone()));
         let rechecks = Rechecks { aws: aws.clone(), queue };
-        Ok(Deployment { aws, journal, rechecks, clock: Clock::system() })
+        Ok(Deployment { aws, journal, rechecks, clock: Clock::system(), function, is_direct: self.direct })
     }
 }
 

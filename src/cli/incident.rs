@@ -1,14 +1,13 @@
-//! `cordon incidents`, `show`, `release`, `approve`, `prepare`.
+//! `cordon incidents`, `show`, `prepare`.
 
 use super::deployment::{Deployment, Place};
 use crate::{
     analyst::shown,
     aws::classify,
-    domain::{IncidentId, OutcomeKind, Region, StepReport, Timestamp, VpcId},
-    engine::{Asked, Wishes, release},
-    journal::{Approved, Containment, IncidentRecord},
+    domain::{IncidentId, Region, StepReport, VpcId},
+    journal::{Approved, Containment, IncidentRecord, Rejected},
 };
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 use std::process::ExitCode;
@@ -38,51 +37,6 @@ pub struct Show {
     /// As JSON
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Puts back each thing that the incident changed, only where nobody changed it since, and says who did. What another incident holds too
-stays, and so does what the attacker himself had set before, between the first evidence and the containment: look at it first.
-
-Examples:
-  cordon release amber-otter-k7m2q --stack cordon
-  cordon release amber-otter-k7m2q --stack cordon --reactivate-keys
-  cordon release amber-otter-k7m2q --stack cordon --force
-
-Exit codes: 0 released, 1 not released, 2 wrong usage, 3 only partly released.")]
-pub struct Release {
-    /// The incident's id; may be shortened as long as it names only one
-    incident: String,
-    /// Make the user's keys Active again; they stay Inactive otherwise
-    #[arg(long)]
-    reactivate_keys: bool,
-    /// Put back also what the attacker himself had set before, by CloudTrail, or where that could not be looked up
-    #[arg(long)]
-    force: bool,
-    #[command(flatten)]
-    place: Place,
-    /// As JSON
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Writes down the hash of the plan that people were shown, and of what was offered beyond it and is asked for by name. The responder
-acts if the plan, made afresh, has that hash, and asks again otherwise. A release ends all approvals.
-
-Examples:
-  cordon approve amber-otter-k7m2q --stack cordon
-  cordon approve amber-otter-k7m2q --stack cordon --with stop-instance,terminate-sessions")]
-pub struct Approve {
-    /// The incident's id; may be shortened as long as it names only one
-    incident: String,
-    /// What to do beyond the plan, of what the incident offers; of a contained incident, only that
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    with: Vec<String>,
-    #[command(flatten)]
-    place: Place,
 }
 
 #[derive(Debug, Args)]
@@ -152,7 +106,8 @@ fn page(record: &IncidentRecord, containment: Option<&Containment>) -> String {
         lines.extend(report.remote.iter().map(|remote| format!("other side {remote}")));
         lines.extend(report.decision.iter().map(|reason| format!("because    {reason}")));
         lines.extend(report.plan.as_ref().map(|plan| format!("plan       {plan}")));
-        let approved = |what: &str, Approved { hash, at }: &Approved| format!("approved   {what} {hash} at {at}");
+        let approved =
+            |what: &str, Approved { hash, at, by, .. }: &Approved| format!("approved   {what} {hash} at {at} by {by}");
         lines.extend(record.approval.plan.as_ref().map(|plan| approved("plan", plan)));
         lines.extend(record.approval.offers.iter().map(|(name, offer)| approved(name, offer)));
         let kept = containment.map(containment_steps);
@@ -167,74 +122,21 @@ fn page(record: &IncidentRecord, containment: Option<&Containment>) -> String {
         let holders: Vec<&str> = containment.holders.iter().map(IncidentId::as_str).collect();
         let held = if holders.is_empty() { "nobody".to_owned() } else { holders.join(", ") };
         lines.push(format!("held by    {held}"));
-        lines.extend(containment.timeline.iter().map(|entry| format!("{}  {}", entry.at, entry.text)));
         lines.extend(containment.released.map(|at| format!("released   {at}")));
     }
+    if let Some(Rejected { plan, by, because, at }) = &record.rejected {
+        lines.push(format!("rejected   plan {plan} at {at} by {by}: {because}"));
+    }
+    // What Cordon did and what people did, as it came.
+    let timeline = containment.into_iter().flat_map(|known| known.timeline.iter().map(ToString::to_string));
+    let mut timeline: Vec<String> = timeline.chain(record.log.iter().cloned()).collect();
+    timeline.sort();
+    lines.extend(timeline);
     lines.join("\n") + "\n"
 }
 
 fn containment_steps(containment: &Containment) -> Vec<StepReport> {
     containment.steps.iter().map(|step| shown(step.stage, &step.change, &step.state.to_string())).collect()
-}
-
-impl Release {
-    pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let deployment = self.place.open().await?;
-        let record = deployment.incident(&self.incident).await?;
-        let asked = if self.reactivate_keys { Asked::Yes } else { Asked::No };
-        let wishes = Wishes { asked, force: self.force };
-        let Deployment { aws, journal, clock, .. } = &deployment;
-        let released = release(aws, &**journal, clock, &record.id, wishes).await?;
-        let now = Timestamp::from_millis(clock.now_millis());
-        let report = released.conclude(&**journal, record, now).await?;
-        if self.json {
-            println!("{}", serde_json::to_string(&report)?);
-        } else {
-            println!("{} {}", report.outcome.kind, released.incident);
-            for step in &report.steps {
-                let now = if step.state == "undone" { &step.before } else { &step.after };
-                println!("  [{}] {} {}: {now}", step.state, step.action, step.target);
-            }
-            for reason in &report.outcome.reasons {
-                println!("  {reason}");
-            }
-        }
-        Ok(if report.outcome.kind == OutcomeKind::Released { ExitCode::SUCCESS } else { ExitCode::from(PARTLY) })
-    }
-}
-
-impl Approve {
-    pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let deployment = self.place.open().await?;
-        let record = deployment.incident(&self.incident).await?;
-        let report = record.report.as_ref().context("people were shown no plan yet")?;
-        let mut approval = record.approval.clone();
-        let at = Timestamp::from_millis(deployment.clock.now_millis());
-        let mut lines = Vec::new();
-        if report.is_waiting() {
-            let plan = report.plan.as_deref().context("the incident has no plan")?;
-            approval.plan = Some(Approved { hash: plan.to_owned(), at });
-            lines.push(format!("approved plan {plan} of {}", record.id));
-            let owed = report.steps.iter().filter(|step| step.before != step.after);
-            lines.extend(owed.map(|step| format!("  {step}")));
-        } else if self.with.is_empty() {
-            bail!("incident {} does not wait for approval; it is {}", record.id, report.outcome.kind);
-        }
-        for name in &self.with {
-            let Some(offer) = report.offers.iter().find(|offer| offer.name == *name) else {
-                let offered: Vec<&str> = report.offers.iter().map(|offer| offer.name.as_str()).collect();
-                let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") };
-                bail!("incident {} does not offer `{name}`; it offers {offered}", record.id);
-            };
-            approval.offers.insert(offer.name.clone(), Approved { hash: offer.hash.clone(), at });
-            lines.push(format!("approved {name}: {}", offer.why));
-            lines.extend(offer.steps.iter().map(|step| format!("  {step}")));
-        }
-        deployment.journal.approve(&record.id, &approval).await?;
-        deployment.rechecks.send_now(&record.id).await?;
-        println!("{}\nthe responder looks at it now", lines.join("\n"));
-        Ok(ExitCode::SUCCESS)
-    }
 }
 
 impl Prepare {

@@ -1,9 +1,11 @@
 //! The operator's commands. Exit codes: 0 done, 1 not done, 2 wrong usage, 3 partly done.
 
+mod command;
 mod deployment;
 mod incident;
 mod permissions;
 mod playbooks;
+mod policy;
 mod replay;
 
 use clap::{Parser, Subcommand};
@@ -26,13 +28,23 @@ enum Command {
     /// Show all that is known of one incident
     Show(incident::Show),
     /// Put back what an incident changed
-    Release(incident::Release),
+    Release(command::Release),
     /// Let the responder carry out the plan that waits for approval
-    Approve(incident::Approve),
+    Approve(command::Approve),
+    /// Say no to the plan that waits for approval
+    Reject(command::Reject),
+    /// Contain a target that you name
+    Contain(command::Contain),
+    /// Contain nothing new unattended for a while
+    Pause(command::PauseCommand),
+    /// End a pause
+    Resume(command::Resume),
     /// Make the quarantine groups of all VPCs ahead
     Prepare(incident::Prepare),
     /// Print the IAM policy that the function or the operators need
     Permissions(permissions::Permissions),
+    /// Check, put, show and compare what Cordon may do
+    Policy(policy::PolicyCommand),
     /// List the playbooks, or show the page of one
     Playbooks(playbooks::Playbooks),
 }
@@ -46,8 +58,13 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Show(show) => show.run().await,
         Command::Release(release) => release.run().await,
         Command::Approve(approve) => approve.run().await,
+        Command::Reject(reject) => reject.run().await,
+        Command::Contain(contain) => contain.run().await,
+        Command::Pause(pause) => pause.run().await,
+        Command::Resume(resume) => resume.run().await,
         Command::Prepare(prepare) => prepare.run().await,
         Command::Permissions(permissions) => permissions.run(),
+        Command::Policy(policy) => policy.run().await,
         Command::Playbooks(playbooks) => playbooks.run(),
     }
 }

@@ -8,7 +8,8 @@ use crate::{
     domain::{Outcome, Report, Timestamp},
     ingest::{self, Ingested, Piece},
     journal::MemoryJournal,
-    policy::{Mode, Policy},
+    policy::{Mode, Policy, Rules},
+    rulebook::RuleBook,
     settings::read_policy,
     survey::Facts,
 };
@@ -80,6 +81,7 @@ impl Replay {
             None => Policy::default(),
         };
         let analyst = if self.against { Some(analyst(policy.clone(), self.mode.into()).await) } else { None };
+        let rules = Rules::of(policy);
         let (mut counts, mut failed) = (BTreeMap::<String, usize>::new(), 0);
         for source in sources(&self.files)? {
             let text = match read(&source) {
@@ -91,7 +93,7 @@ impl Replay {
                 }
             };
             for piece in ingest::pieces(&text) {
-                let record = match self.judge(&piece, &policy, analyst.as_ref()).await {
+                let record = match self.judge(&piece, &rules, analyst.as_ref()).await {
                     Ok(record) => record,
                     Err(error) => {
                         eprintln!("cordon: {}: {error:#}", source.display());
@@ -110,13 +112,13 @@ impl Replay {
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    async fn judge(&self, piece: &Piece, policy: &Policy, analyst: Option<&Analyst>) -> anyhow::Result<Record> {
+    async fn judge(&self, piece: &Piece, rules: &Rules, analyst: Option<&Analyst>) -> anyhow::Result<Record> {
         let now = if self.now {
             Timestamp::from_millis(Clock::system().now_millis())
         } else {
             own_time(&ingest::replayed(piece))
         };
-        let decision = decide(ingest::replayed(piece), policy, self.mode.into(), now);
+        let decision = decide(ingest::replayed(piece), rules, self.mode.into(), now);
         let report = match analyst {
             Some(analyst) => Some(analyst.look(ingest::replayed(piece), now).await?),
             None => None,
@@ -128,7 +130,8 @@ impl Replay {
 async fn analyst(policy: Policy, ceiling: Mode) -> Analyst {
     let journal = Arc::new(MemoryJournal::default());
     let aws = Arc::new(Aws::new(aws::configuration().await, journal.clone()));
-    Analyst { aws, journal, policy, ceiling }
+    let rules = RuleBook::new(Some(policy), journal.clone());
+    Analyst { aws, journal, rules, ceiling }
 }
 
 /// The time at which the event itself was news.

@@ -344,6 +344,12 @@ impl Course {
         held.map(|(change, _)| change.shown().key()).collect()
     }
 
+    /// Whether anything of it was changed, as far as the journal knows.
+    pub fn is_begun(&self) -> bool {
+        let is_done = |task: &Task| matches!(task.state, State::Done | State::Drifted { .. });
+        self.work.iter().any(|(_, task)| is_done(task))
+    }
+
     pub fn is_empty(&self) -> bool {
         self.work.is_empty()
     }

@@ -97,11 +97,8 @@ fn subject(call: &Value, account: &AccountId) -> Subject {
     let text = |pointer: &str| call.pointer(pointer).and_then(Value::as_str);
     let arn = text("/userIdentity/sessionContext/sessionIssuer/arn").or_else(|| text("/userIdentity/arn"));
     let id = text("/userIdentity/principalId").unwrap_or_default();
-    Subject {
-        account: account.clone(),
-        arn: arn.and_then(|arn| Arn::parse(arn).ok()),
-        unique_id: id.split(':').next().unwrap_or_default().to_owned(),
-    }
+    let id = id.split(':').next().unwrap_or_default();
+    Subject::new(account, arn.and_then(|arn| Arn::parse(arn).ok()), id)
 }
 
 /// Who has changed a thing since it was contained, by the last such call that was not Cordon's; `None` where CloudTrail knows nothing (yet).

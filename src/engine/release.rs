@@ -122,6 +122,7 @@ pub async fn release(
     clock: &Clock,
     incident: &IncidentId,
     wishes: Wishes,
+    by: &str,
 ) -> Result<Release, ReleaseError> {
     let asked = wishes.asked;
     let now = || Timestamp::from_millis(clock.now_millis());
@@ -149,7 +150,7 @@ pub async fn release(
     let result = match known {
         None => Err(ReleaseError::NothingHeld(incident.clone())),
         Some(known) if known.is_over() && asked == Asked::No => Err(ReleaseError::Closed(incident.clone())),
-        Some(known) => undo(&worker, Course::resume(*known), incident, asked, history.as_ref(), now()).await,
+        Some(known) => undo(&worker, Course::resume(*known), incident, (asked, by), history.as_ref(), now()).await,
     };
     // A delivery that came meanwhile is not looked at here: its own rechecks and the next delivery do.
     while let GivenBack::NotYet { inbox: more } = journal.give_back(&worker.lease, &inbox).await? {
@@ -179,7 +180,7 @@ async fn undo(
     worker: &Worker<'_>,
     mut course: Course,
     incident: &IncidentId,
-    asked: Asked,
+    (asked, by): (Asked, &str),
     history: Option<&History>,
     now: Timestamp,
 ) -> Result<Release, ReleaseError> {
@@ -188,7 +189,7 @@ async fn undo(
         return Err(ReleaseError::NotHolder(incident.clone(), names(holders)));
     }
     let others = course.let_go(incident, now).clone();
-    course.note(now, format!("incident {incident} lets go, by hand of {}", worker.aws.identity().await?.arn));
+    course.note(now, format!("incident {incident} lets go, by hand of {by}"));
     if !others.is_empty() {
         worker.write(&course).await?;
         let why = format!("the target is still held by {}", names(&others));

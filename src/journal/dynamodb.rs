@@ -6,6 +6,8 @@
 //! | `I#incident` | `HEAD` | the incident, its last report, what was told, approvals |
 //! | `S#thing` | `HEAD` | the targets that may hold a thing that several may hold; their own items say whether they do |
 //! | `REG#account#region` | `GROUP#vpc`, `PASSAGE#vpc` | our own groups |
+//! | `POLICY` | `V#version`, `~PAUSE` | the policy as it was put, and the pause switch |
+//! | `BUDGET#kind#period`, `MARK#what` | `HEAD` | who took a place, and what was done once |
 //! | `D#hour` | what was seen | how often, for the digest |
 //!
 //! The sparse index `due` (`due`, `due_at`) has what the sweep looks for.
@@ -14,10 +16,11 @@
 
 mod due;
 mod groups;
+mod rules;
 
 use super::{
-    Approval, Claim, Containment, Counts, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease,
-    Question, unique,
+    Approval, Claim, Containment, Counts, Entry, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease,
+    Question, Rejected, unique,
 };
 use crate::{
     aws::{AwsError, classify},
@@ -269,9 +272,9 @@ impl Journal for DynamoJournal {
         id: &'a IncidentId,
         treatment: Option<&'a Treatment>,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<(), JournalError>> {
+    ) -> BoxFuture<'a, Result<IncidentRecord, JournalError>> {
         async move {
-            let call = self.client.update_item().table_name(&self.table);
+            let call = self.client.update_item().table_name(&self.table).return_values(ReturnValue::AllNew);
             let call = call
                 .set_key(Some(key(format!("I#{id}"), "HEAD")))
                 .expression_attribute_names("#schema", "schema")
@@ -296,10 +299,10 @@ impl Journal for DynamoJournal {
                     ),
             };
             match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
-                Ok(_) => Ok(()),
+                Ok(answer) => record(&answer.attributes.unwrap_or_default()),
                 // It is known, with evidence that is not older. Where it is not, something else stood in the way, and a repeat can help.
                 Err(error @ AwsError::Conflict { .. }) => match self.get(format!("I#{id}")).await? {
-                    Some(_) => Ok(()),
+                    Some(item) => record(&item),
                     None => Err(error.into()),
                 },
                 Err(error) => Err(error.into()),
@@ -406,6 +409,14 @@ impl Journal for DynamoJournal {
     fn approve<'a>(&'a self, id: &'a IncidentId, approval: &'a Approval) -> BoxFuture<'a, Result<(), JournalError>> {
         async move { self.set(id, vec![("approval", Some(text(approval)?))]).await }.boxed()
     }
+
+    fn reject<'a>(&'a self, id: &'a IncidentId, rejected: &'a Rejected) -> BoxFuture<'a, Result<(), JournalError>> {
+        async move { self.set(id, vec![("rejected", Some(text(rejected)?))]).await }.boxed()
+    }
+
+    fn log<'a>(&'a self, id: &'a IncidentId, entry: &'a Entry) -> BoxFuture<'a, Result<(), JournalError>> {
+        self.add_to_log(id, entry).boxed()
+    }
 }
 
 fn key(pk: String, sk: &str) -> Item {
@@ -460,5 +471,7 @@ fn record(item: &Item) -> Result<IncidentRecord, JournalError> {
         told: string(item, "told").map(str::to_owned),
         at: moment("at").map(Timestamp::from_millis),
         approval: json(item, "approval")?.unwrap_or_default(),
+        rejected: json(item, "rejected")?,
+        log: item.get("log").and_then(|set| set.as_ss().ok()).cloned().unwrap_or_default().into_iter().collect(),
     })
 }

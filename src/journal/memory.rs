@@ -2,18 +2,20 @@
 //! a table only observes.
 
 use super::{
-    ASKED_FOR, Approval, Claim, Containment, Counts, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE,
-    Lease, OwnGroups, Purpose, Question, Registry, unique,
+    ASKED_FOR, Approval, Claim, Containment, Counts, Entry, GivenBack, Inbox, IncidentRecord, Journal, JournalError,
+    LEASE, Lease, OwnGroups, PolicyVersion, Purpose, Question, Registry, Rejected, RuleStore, Standing, unique,
 };
 use crate::{
     decision::Treatment,
     domain::{AccountId, GroupId, IncidentId, Region, Report, Timestamp, VpcId},
+    policy::{Budget, Pause},
 };
 use futures::{FutureExt, future::BoxFuture};
 use std::{
     collections::{BTreeSet, HashMap},
     future::ready,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 #[derive(Debug, Default)]
@@ -26,6 +28,10 @@ struct Content {
     groups: HashMap<(AccountId, Region), OwnGroups>,
     sharers: HashMap<String, BTreeSet<String>>,
     counts: HashMap<i64, Counts>,
+    policies: Vec<PolicyVersion>,
+    pause: Option<Pause>,
+    budgets: HashMap<String, BTreeSet<String>>,
+    marks: BTreeSet<String>,
 }
 
 #[derive(Debug, Default)]
@@ -125,7 +131,7 @@ impl Journal for MemoryJournal {
         id: &'a IncidentId,
         treatment: Option<&'a Treatment>,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<(), JournalError>> {
+    ) -> BoxFuture<'a, Result<IncidentRecord, JournalError>> {
         let fresh = || IncidentRecord {
             id: id.clone(),
             opened: now,
@@ -134,6 +140,8 @@ impl Journal for MemoryJournal {
             told: None,
             at: None,
             approval: Approval::default(),
+            rejected: None,
+            log: BTreeSet::new(),
         };
         let mut content = self.content();
         let record = content.incidents.entry(id.clone()).or_insert_with(fresh);
@@ -143,7 +151,7 @@ impl Journal for MemoryJournal {
         {
             record.treatment = Some(treatment.clone());
         }
-        ready(Ok(())).boxed()
+        ready(Ok(record.clone())).boxed()
     }
 
     fn incident<'a>(&'a self, id: &'a IncidentId) -> BoxFuture<'a, Result<Option<IncidentRecord>, JournalError>> {
@@ -231,6 +239,58 @@ impl Journal for MemoryJournal {
 
     fn approve<'a>(&'a self, id: &'a IncidentId, approval: &'a Approval) -> BoxFuture<'a, Result<(), JournalError>> {
         ready(self.change(id, |record| record.approval = approval.clone())).boxed()
+    }
+
+    fn reject<'a>(&'a self, id: &'a IncidentId, rejected: &'a Rejected) -> BoxFuture<'a, Result<(), JournalError>> {
+        ready(self.change(id, |record| record.rejected = Some(rejected.clone()))).boxed()
+    }
+
+    fn log<'a>(&'a self, id: &'a IncidentId, entry: &'a Entry) -> BoxFuture<'a, Result<(), JournalError>> {
+        ready(self.change(id, |record| _ = record.log.insert(entry.to_string()))).boxed()
+    }
+}
+
+impl RuleStore for MemoryJournal {
+    fn standing(&self) -> BoxFuture<'_, Result<Standing, JournalError>> {
+        let content = self.content();
+        let standing = Standing { newest: content.policies.last().cloned(), pause: content.pause.clone().map(Ok) };
+        ready(Ok(standing)).boxed()
+    }
+
+    fn policies(&self, most: usize) -> BoxFuture<'_, Result<Vec<PolicyVersion>, JournalError>> {
+        ready(Ok(self.content().policies.iter().rev().take(most).cloned().collect())).boxed()
+    }
+
+    fn put_policy<'a>(&'a self, version: &'a PolicyVersion) -> BoxFuture<'a, Result<bool, JournalError>> {
+        let mut content = self.content();
+        let is_new = content.policies.iter().all(|known| known.version < version.version);
+        if is_new {
+            content.policies.push(version.clone());
+        }
+        ready(Ok(is_new)).boxed()
+    }
+
+    fn set_pause<'a>(&'a self, pause: &'a Pause) -> BoxFuture<'a, Result<(), JournalError>> {
+        self.content().pause = Some(pause.clone());
+        ready(Ok(())).boxed()
+    }
+
+    fn take<'a>(&'a self, budget: &'a Budget) -> BoxFuture<'a, Result<bool, JournalError>> {
+        let mut content = self.content();
+        let members = content.budgets.entry(budget.key.clone()).or_default();
+        let has_place = budget.most > 0 && (members.contains(&budget.member) || members.len() < budget.most as usize);
+        if has_place {
+            members.insert(budget.member.clone());
+        }
+        ready(Ok(has_place)).boxed()
+    }
+
+    fn mark<'a>(&'a self, what: &'a str, _: Duration, _: Timestamp) -> BoxFuture<'a, Result<bool, JournalError>> {
+        ready(Ok(self.content().marks.insert(what.to_owned()))).boxed()
+    }
+
+    fn is_marked<'a>(&'a self, what: &'a str) -> BoxFuture<'a, Result<bool, JournalError>> {
+        ready(Ok(self.content().marks.contains(what))).boxed()
     }
 }
 

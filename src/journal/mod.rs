@@ -3,9 +3,11 @@
 
 mod dynamodb;
 mod memory;
+mod rules;
 
 pub use dynamodb::DynamoJournal;
 pub use memory::MemoryJournal;
+pub use rules::{PolicyVersion, RuleStore, Standing};
 
 use crate::{
     actions::AnyChange,
@@ -17,6 +19,7 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
     time::Duration,
 };
 
@@ -54,6 +57,12 @@ pub const MOST_ENTRIES: usize = 200;
 pub struct Entry {
     pub at: Timestamp,
     pub text: String,
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  {}", self.at, self.text)
+    }
 }
 
 impl Containment {
@@ -145,6 +154,10 @@ pub struct IncidentRecord {
     /// When the report was kept.
     pub at: Option<Timestamp>,
     pub approval: Approval,
+    /// The plan that an operator does not want.
+    pub rejected: Option<Rejected>,
+    /// What operators did with it, as [`Entry`] writes it.
+    pub log: BTreeSet<String>,
 }
 
 impl IncidentRecord {
@@ -157,6 +170,16 @@ impl IncidentRecord {
     pub fn is_waiting(&self) -> bool {
         self.report.as_ref().is_some_and(Report::is_waiting)
     }
+}
+
+/// What an operator does not want done. Another plan is asked about; so is this one, if he approves it after all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    /// Hash of the plan.
+    pub plan: String,
+    pub by: String,
+    pub because: String,
+    pub at: Timestamp,
 }
 
 /// What an operator approved; nothing of it outlives a release.
@@ -173,6 +196,12 @@ pub struct Approved {
     /// Of the plan, or of the offer.
     pub hash: String,
     pub at: Timestamp,
+    /// The ARN of whoever approved it.
+    #[serde(default)]
+    pub by: String,
+    /// What he saw, a line a step, so that it can be said what is different.
+    #[serde(default)]
+    pub lines: Vec<String>,
 }
 
 impl Approval {
@@ -202,7 +231,7 @@ pub enum JournalError {
 }
 
 /// Kept in memory for one process, or in a table for all.
-pub trait Journal: Registry {
+pub trait Journal: Registry + RuleStore {
     /// Whether it outlives the process, so that an operator's command can release what it holds.
     fn is_durable(&self) -> bool;
     /// Takes the lease, or leaves a mark in the inbox of whoever holds it.
@@ -231,13 +260,14 @@ pub trait Journal: Registry {
     /// The targets that may hold the thing.
     fn sharers<'a>(&'a self, thing: &'a str) -> BoxFuture<'a, Result<BTreeSet<String>, JournalError>>;
 
-    /// Enters the incident if it is new; of a known one only the treatment is replaced, by one whose evidence is not older.
+    /// Enters the incident if it is new; of a known one only the treatment is replaced, by one whose evidence is not older. Returns what is
+    /// known of it then.
     fn open<'a>(
         &'a self,
         id: &'a IncidentId,
         treatment: Option<&'a Treatment>,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<(), JournalError>>;
+    ) -> BoxFuture<'a, Result<IncidentRecord, JournalError>>;
     fn incident<'a>(&'a self, id: &'a IncidentId) -> BoxFuture<'a, Result<Option<IncidentRecord>, JournalError>>;
     /// All of them, in no order.
     fn incidents(&self) -> BoxFuture<'_, Result<Vec<IncidentRecord>, JournalError>>;
@@ -273,6 +303,10 @@ pub trait Journal: Registry {
     fn counts_told(&self, hour: i64) -> BoxFuture<'_, Result<(), JournalError>>;
     /// Keeps what is approved from now on, in place of what was.
     fn approve<'a>(&'a self, id: &'a IncidentId, approval: &'a Approval) -> BoxFuture<'a, Result<(), JournalError>>;
+    /// Keeps what is not wanted.
+    fn reject<'a>(&'a self, id: &'a IncidentId, rejected: &'a Rejected) -> BoxFuture<'a, Result<(), JournalError>>;
+    /// Adds to what operators did with the incident.
+    fn log<'a>(&'a self, id: &'a IncidentId, entry: &'a Entry) -> BoxFuture<'a, Result<(), JournalError>>;
 }
 
 /// What people are asked about.

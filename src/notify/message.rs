@@ -3,6 +3,7 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use crate::domain::{OutcomeKind, Report, Severity, StepReport, Timestamp, Way, fingerprint};
+use crate::policy::Pause;
 use std::{collections::BTreeMap, fmt::Write};
 
 /// SNS: a subject has fewer than 100 characters, no line breaks; mail wants ASCII.
@@ -48,6 +49,33 @@ impl Notification {
             body: text,
             attributes: BTreeMap::from([("outcome", "Observed".to_owned()), ("urgency", "digest".to_owned())]),
         }
+    }
+
+    /// Something is wrong with the rules by which Cordon acts.
+    pub fn of_trouble(what: &str) -> Self {
+        let body = format!(
+            "{what}\n\nWhat is held already is looked after as before. Look at it with `cordon policy show` and `cordon policy history`,\nand put one that is whole with `cordon policy put FILE`.\n"
+        );
+        Self {
+            subject: "[Cordon] its policy needs a person".to_owned(),
+            body,
+            attributes: BTreeMap::from([("outcome", "PolicyTrouble".to_owned()), ("urgency", "page".to_owned())]),
+        }
+    }
+
+    pub fn of_pause(pause: &Pause) -> Self {
+        let (subject, what) = match &pause.resumed_by {
+            Some(by) => ("[Cordon] goes on", format!("The pause is over before its time, by {by}.")),
+            None => (
+                "[Cordon] PAUSED: nothing new is contained unattended",
+                format!("Paused by {} until {}: {}", pause.by, pause.end(), pause.because),
+            ),
+        };
+        let body = format!(
+            "{what}\n\nWhile it is paused, people are asked about all that would be contained. What is held or half done is looked after\nas before. End it with `cordon resume`.\n"
+        );
+        let attributes = BTreeMap::from([("outcome", "Pause".to_owned()), ("urgency", "page".to_owned())]);
+        Self { subject: subject.to_owned(), body, attributes }
     }
 
     /// What is new to people, whatever the delivery: outcome, plan and the state of each step.

@@ -53,8 +53,7 @@ impl Playbook for CompromisedAccessKey {
             return Err(Outcome::because(OutcomeKind::Declined, "other-target", "the target is no IAM user"));
         };
         let mut plan = Plan { residual: unseen(), ..Plan::default() };
-        let subject =
-            Subject { account: user.deny.account.clone(), arn: Some(user.arn.clone()), unique_id: user.id.to_string() };
+        let subject = Subject::new(&user.deny.account, Some(user.arn.clone()), user.id.as_str()).tagged(&user.tags);
         let mut changes = Vec::new();
         match deny(user) {
             Ok(change) => changes.push(change),
@@ -147,6 +146,7 @@ mod tests {
         User {
             arn: Arn::parse("arn:aws:iam::111122223333:user/deploy").unwrap(),
             id: id.clone(),
+            tags: Default::default(),
             keys: vec![
                 (key("AKIAIOSFODNN7EXAMPLE"), KeyStatus::Active),
                 (key("AKIAI44QH8DHBEXAMPLE"), KeyStatus::Inactive),

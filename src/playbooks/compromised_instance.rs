@@ -75,11 +75,8 @@ impl Playbook for CompromisedInstance {
         let Facts::Instance(instance) = facts else {
             return Err(Outcome::because(OutcomeKind::Declined, "other-target", "the target is no instance"));
         };
-        let subject = Subject {
-            account: instance.account.clone(),
-            arn: instance.arn(case.partition),
-            unique_id: instance.id.to_string(),
-        };
+        let subject = Subject::new(&instance.account, instance.arn(case.partition), instance.id.as_str());
+        let subject = subject.tagged(&instance.tags);
         let mut draft = Draft { instance, subject, plan: Plan { residual: unseen(), ..Plan::default() } };
         draft.isolate();
         draft.deny_session();
@@ -151,11 +148,9 @@ impl Draft<'_> {
         match &self.instance.role {
             ProfileRole::NoProfile | ProfileRole::Pending { .. } => {}
             ProfileRole::Known { deny, arn, state } => {
-                let subject = Subject {
-                    account: deny.account.clone(),
-                    arn: Some(arn.clone()),
-                    unique_id: deny.role_id.to_string(),
-                };
+                // It ends what this instance does, not what others do with the role: the instance's tags count.
+                let subject = Subject::new(&deny.account, Some(arn.clone()), deny.role_id.as_str());
+                let subject = subject.tagged(&self.instance.tags);
                 let change = Change { target: deny.clone(), before: state.clone(), after: PolicyState::Deny };
                 self.plan.steps.push(PlannedStep::new(CUT, change, &subject));
             }
@@ -177,6 +172,7 @@ impl Draft<'_> {
                 self.risk(Way::Unseen, text);
             }
             Ok(Some((group, lifecycle))) => {
+                self.plan.replaced_by = Some(group.to_string());
                 let target = ScalingStandby {
                     account: self.instance.account.clone(),
                     region: self.instance.region.clone(),
@@ -330,6 +326,7 @@ mod tests {
             node_of: None,
             interfaces,
             tag: TagValue(None),
+            tags: Default::default(),
             scaling: Ok(None),
             attributes: Vec::new(),
             volumes: Vec::new(),

@@ -55,11 +55,8 @@ impl Playbook for CompromisedRoleSession {
         let what = principal::session_of(&session.role.path, session.role.trust.as_ref(), &session.deny.session);
         let what = what.map_err(|cannot| Outcome::because(OutcomeKind::Declined, cannot.code, cannot.why))?;
         let target = session.deny.clone();
-        let subject = Subject {
-            account: target.account.clone(),
-            arn: Some(session.role.arn.clone()),
-            unique_id: target.role_id.to_string(),
-        };
+        let subject = Subject::new(&target.account, Some(session.role.arn.clone()), target.role_id.as_str());
+        let subject = subject.tagged(&session.role.tags);
         let residual = residual(session, &what);
         let change = Change { target, before: session.state.clone(), after: PolicyState::Deny };
         let mut plan = Plan { steps: vec![PlannedStep::new(CUT, change, &subject)], residual, ..Plan::default() };
@@ -120,7 +117,7 @@ mod tests {
         };
         let trust = json!({"Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}}]});
         let arn = Arn::parse("arn:aws:iam::111122223333:role/web").unwrap();
-        let role = Role { arn, path: path.into(), trust: Some(trust) };
+        let role = Role { arn, path: path.into(), trust: Some(trust), tags: Default::default() };
         let facts = Facts::RoleSession(Box::new(RoleSession {
             role,
             deny,

@@ -28,11 +28,8 @@ pub fn deny<E: std::fmt::Display>(handed: Option<&Result<HandedOn, E>>, plan: &m
             Found::Here { deny, role: now, state } => {
                 match principal::session_of(&now.path, now.trust.as_ref(), &deny.session) {
                     Ok(_) => {
-                        let subject = Subject {
-                            account: deny.account.clone(),
-                            arn: Some(now.arn.clone()),
-                            unique_id: deny.role_id.to_string(),
-                        };
+                        let subject = Subject::new(&deny.account, Some(now.arn.clone()), deny.role_id.as_str());
+                        let subject = subject.tagged(&now.tags);
                         let change = Change { target: deny.clone(), before: state.clone(), after: PolicyState::Deny };
                         denies.push(PlannedStep::new(CUT, change, &subject));
                     }

@@ -33,6 +33,8 @@ pub struct Plan {
     pub passages: Vec<InterfaceId>,
     /// Why a person must decide, whatever the mode: more hangs on the target than the target.
     pub approval: Vec<Reason>,
+    /// The Auto Scaling group that would replace the target, and do so again.
+    pub replaced_by: Option<String>,
     /// What more a person may want. Never done unasked.
     pub offers: Vec<Offer>,
     /// Offers that were approved and are others now.

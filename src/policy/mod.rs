@@ -1,8 +1,17 @@
 //! What the operator allows. A document of types: what is not in them is refused, with line and column.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod budget;
 mod document;
+mod number;
+mod rules;
 mod subject;
+mod window;
 
-pub use document::{Mode, Modes, Policy, PolicyError, PrincipalRef, Protection};
-pub use subject::Subject;
+pub use budget::Budget;
+pub use document::{
+    Because, EXAMPLES, Example, Limits, Mode, Modes, Policy, PolicyError, PrincipalRef, Protected, Protection,
+};
+pub use rules::{LONGEST_PAUSE, Pause, Rules, Trouble};
+pub use subject::{Subject, Tags};
+pub use window::Window;

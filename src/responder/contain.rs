@@ -2,23 +2,23 @@
 
 use super::{
     Occasion, Responder, Retry,
-    told::{after_passage, held_back, report},
+    told::{after_passage, changed_since, held_back, report},
 };
 use crate::{
-    actions::{Action, AnyChange, Groups, InterfaceGroups},
+    actions::{Action, Groups, InterfaceGroups},
     analyst::{SurveyFailed, Surveyed, allowed, nothing_new, plan},
     decision::Treatment,
-    domain::{IncidentId, Outcome, OutcomeKind, Report, Target, Timestamp},
-    engine::{Course, Looks, May, Worker, changed_by},
+    domain::{IncidentId, Outcome, OutcomeKind, Reason, Report, Target, Timestamp},
+    engine::{Course, Looks, May, Worker},
     guard::{self, Verdict},
     journal::{Approval, Claim, Containment, GivenBack, Inbox, JournalError, joined},
     notify::Notification,
     playbooks::{CUT, Plan, PlannedStep},
-    policy::Subject,
+    policy::{Mode, Subject},
     recheck::Sent,
     survey::{Facts, Instance, Surroundings},
 };
-use futures::future::{Either, join_all};
+use futures::future::Either;
 use std::{
     collections::{BTreeMap, BTreeSet},
     pin::pin,
@@ -39,7 +39,8 @@ impl Responder {
         deadline: Option<Timestamp>,
     ) -> Result<Report, Retry> {
         let (key, since) = (case.target.key(), self.now());
-        let (claim, opened, mut surveyed) = futures::join!(
+        let (rules, claim, opened, mut surveyed) = futures::join!(
+            self.analyst.rules.read(),
             self.journal().claim(&key, &case.incident, since),
             self.journal().open(&case.incident, Some(case), self.now()),
             self.analyst.survey(case),
@@ -64,6 +65,19 @@ impl Responder {
             }
         };
         let aws = &*self.analyst.aws;
+        let changed = rules.map(|rules| *occasion == Occasion::Delivery && rules.stamp() != case.rules);
+        if !matches!(changed, Ok(false)) {
+            while let GivenBack::NotYet { inbox: more } = self.journal().give_back(&lease, &inbox).await? {
+                inbox = more;
+            }
+            let answer = Err(changed.map_or_else(Retry::from, |_| Retry::RulesChanged));
+            self.hand_over(case, &answer, &inbox).await;
+            return answer;
+        }
+        // What a person rejected is not done unattended, whatever has changed since.
+        let is_rejected = opened.as_ref().is_ok_and(|record| record.rejected.is_some());
+        let asked_first = Treatment { mode: case.mode.min(Mode::Approve), ..case.clone() };
+        let case = if is_rejected { &asked_first } else { case };
         let worker = Worker::new(aws, self.journal(), &self.clock, lease, since, deadline, May::Tighten);
         let released = released(case, known.as_deref(), occasion);
         let looks = if *occasion == Occasion::Recheck { Looks::Again } else { Looks::Anew };
@@ -163,6 +177,7 @@ impl Responder {
             Ok((facts, own)) => self.cut(case, occasion, worker, course, facts, &own).await?,
             Err(outcome) => self.without_facts(case, worker, course, outcome).await?,
         };
+        let report = self.unless_rejected(case, report).await?;
         self.tell_once(&report).await?;
         Ok(report)
     }
@@ -213,20 +228,25 @@ impl Responder {
         let none = BTreeMap::new();
         let offers: BTreeMap<String, String> =
             approval.offers.iter().map(|(name, approved)| (name.clone(), approved.hash.clone())).collect();
-        let judged = |facts: &Facts| {
+        let rules = self.analyst.rules.last();
+        let judged = |facts: &Facts, over: &[Reason]| {
             let mut plan = plan(case, facts, &incident)?;
+            plan.approval.extend(over.iter().cloned());
             // What goes further than the plan is done with the plan or after it, never before.
             let approved = approval.plan.as_ref().map(|plan| plan.hash.as_str());
             let begun = !held.is_empty() || approved == Some(plan.hash().as_str());
             plan.take_in(if begun { &offers } else { &none });
-            let verdicts = guard::judge(&plan, case.mode, &self.analyst.policy, own, approved);
+            let verdicts = guard::judge(&plan, case.mode, &rules.policy, own, approved);
             let verdicts = finish_what_is_held(&plan, verdicts, &held);
             Ok::<_, Outcome>((plan, verdicts))
         };
-        let (first, verdicts) = match judged(&facts) {
+        let (first, verdicts) = match judged(&facts, &[]) {
             Ok(judged) => judged,
             Err(outcome) => return Ok(case.report(outcome)),
         };
+        // Whoever approves knows the limits; what was begun is finished.
+        let is_approved = approval.plan.as_ref().is_some_and(|plan| plan.hash == first.hash());
+        let costs = case.mode == Mode::Contain && !is_approved && !course.is_begun();
         // What a person asked for is looked after as what was found: three times, and no more for each look.
         let begins = is_new || first.steps.iter().any(|step| step.is_asked_for && !course.knows(&step.change));
         if *occasion != Occasion::Delivery {
@@ -255,12 +275,18 @@ impl Responder {
         });
         let before = async {
             match journalled {
-                true => futures::join!(worker.write(course), self.send_rechecks(occasion, begins, &incident), look),
-                false => (Ok(()), None, look.await),
+                true => futures::join!(
+                    worker.write(course),
+                    self.send_rechecks(occasion, begins, &incident),
+                    look,
+                    self.take_places(case, &first, costs)
+                ),
+                false => (Ok(()), None, look.await, Ok(Vec::new())),
             }
         };
-        let ((written, mut sent, seen), early) = beside(before, &mut rest).await;
+        let ((written, mut sent, seen, over), early) = beside(before, &mut rest).await;
         written?;
+        let over = over?;
         if journalled {
             course.written();
         }
@@ -274,7 +300,7 @@ impl Responder {
             facts
         };
         let known = with_surroundings(early.clone().unwrap_or(surveyed));
-        let (second, verdicts) = match judged(&known) {
+        let (second, verdicts) = match judged(&known, &over) {
             Ok(judged) => judged,
             Err(outcome) => return Ok(case.report(outcome)),
         };
@@ -304,7 +330,7 @@ impl Responder {
             course.written();
         }
         worker.learn(course, &due, answers)?;
-        let (plan, verdicts) = match judged(&with_surroundings(facts)) {
+        let (plan, verdicts) = match judged(&with_surroundings(facts), &over) {
             Ok(judged) => judged,
             Err(outcome) => return Ok(case.report(outcome)),
         };
@@ -333,6 +359,8 @@ impl Responder {
             worker.finish(course).await?;
         }
         let mut report = report(case, course, &plan, &verdicts, &undone, sent);
+        let other = approval.plan.as_ref().filter(|approved| report.is_waiting() && approved.hash != plan.hash());
+        report.outcome.reasons.extend(other.map(|approved| changed_since(approved, &report)));
         if let Some(passage) = passage {
             after_passage(&mut report, passage);
         }
@@ -353,67 +381,6 @@ impl Responder {
         Ok(report)
     }
 
-    /// An offer is another by now than what was approved: that approval is over, and people are told what is offered now.
-    async fn ask_again(
-        &self,
-        case: &Treatment,
-        plan: &Plan,
-        approval: &Approval,
-        report: &Report,
-    ) -> Result<(), Retry> {
-        let mut left = approval.clone();
-        left.offers.retain(|name, _| !plan.offers.iter().any(|offer| offer.name == name));
-        self.journal().approve(&case.incident, &left).await?;
-        let told = report.incident.as_ref().unwrap_or(&case.incident);
-        Ok(self.journal().conclude(told, report, None, self.now()).await?)
-    }
-
-    /// What is offered may change while nothing else does: who approves must find what is offered now.
-    async fn keep_offers(&self, report: &Report) -> Result<(), Retry> {
-        let Some(id) = &report.incident else { return Ok(()) };
-        let record = self.journal().incident(id).await?;
-        let Some((kept, told)) = record.and_then(|record| Some((record.report?, record.told?))) else { return Ok(()) };
-        if kept.offers != report.offers {
-            let kept = Report { offers: report.offers.clone(), ..kept };
-            self.journal().conclude(id, &kept, Some(&told), self.now()).await?;
-        }
-        Ok(())
-    }
-
-    /// What an operator has changed by hand since is his, as far as CloudTrail knows already; what it does not know is contained again.
-    async fn leave_to_operators<'c>(
-        &self,
-        course: &mut Course,
-        plan: &Plan,
-        fresh: impl Iterator<Item = (u8, &'c AnyChange)>,
-    ) -> Result<(), Retry> {
-        let drifted = course.drifted(fresh, self.now());
-        let is_stranger = |who: &Subject| !plan.steps.iter().any(|step| step.subject.unique_id == who.unique_id);
-        let authors = {
-            let course = &*course;
-            let one = |change: &'_ AnyChange| {
-                let change = change.clone();
-                async move { changed_by(&self.analyst.aws, &change, course).await }
-            };
-            let looked = join_all(drifted.iter().map(one));
-            tokio::time::timeout(MOST_LOOKING, looked).await.unwrap_or_default()
-        };
-        for (change, author) in drifted.iter().zip(authors) {
-            match author {
-                // INVARIANT: who is contained releases nothing, whoever he is.
-                Ok(Some(author))
-                    if is_stranger(&author.subject) && self.analyst.policy.is_operator(&author.subject) =>
-                {
-                    tracing::info!(step = change.shown().key(), by = %author, "put back by hand");
-                    course.put_back_by_hand(change, &author.to_string(), self.now())?;
-                }
-                Ok(_) => {}
-                Err(error) => tracing::warn!(step = change.shown().key(), %error, "who undid it is not known"),
-            }
-        }
-        Ok(())
-    }
-
     /// The passage through the open group, where all that makes it safe is there.
     ///
     /// # Errors
@@ -427,7 +394,7 @@ impl Responder {
         sent: Option<&Sent>,
     ) -> Result<(), String> {
         let Target::Instance { account, region, .. } = &case.target else { return Err("it is no instance".to_owned()) };
-        if !self.analyst.policy.open_passage {
+        if !self.analyst.rules.last().policy.open_passage {
             return Err("the policy does not allow the open passage".to_owned());
         }
         // INVARIANT: nothing is opened unless somebody looks again soon, and there is time to close it.
@@ -458,9 +425,6 @@ impl Responder {
         }
     }
 }
-
-/// How long a recheck waits for CloudTrail's word before it contains again.
-const MOST_LOOKING: Duration = Duration::from_secs(2);
 
 /// What opening, closing and reading back need of an invocation.
 const PASSAGE_TIME: Duration = Duration::from_secs(15);

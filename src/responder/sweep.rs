@@ -43,6 +43,7 @@ impl Responder {
     /// Only where the journal does not answer. What fails by itself is counted, and tried again by the next sweep.
     pub async fn sweep(&self, deadline: Option<Timestamp>) -> Result<Swept, Retry> {
         let mut swept = Swept::default();
+        self.analyst.rules.read().await?;
         self.look_after_what_is_held(deadline, &mut swept).await?;
         self.answer_what_waits(&mut swept).await?;
         self.tell_digest(&mut swept).await?;
@@ -50,6 +51,8 @@ impl Responder {
             tracing::error!(%error, "VPCs could not be prepared");
             swept.failed += 1;
         }
+        self.tell_trouble().await;
+        self.tell_pause().await;
         tracing::info!(swept.looked, swept.told, swept.prepared, swept.failed, swept.left, "swept");
         Ok(swept)
     }
@@ -101,7 +104,7 @@ impl Responder {
         if record.told.is_none() {
             return self.tell_once(&report).await;
         }
-        let expiry = self.analyst.policy.approval_expiry();
+        let expiry = self.analyst.rules.last().policy.approval_expiry();
         let asked = record.at.unwrap_or(record.opened);
         if asked.age(self.now()).is_none_or(|age| age < expiry) {
             return Ok(false);

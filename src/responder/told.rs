@@ -8,6 +8,7 @@ use crate::{
     domain::{Outcome, Reason, Report, ResidualRisk, Way},
     engine::{Course, HeldBack, MOST_AGAIN, State, outcome},
     guard::Verdict,
+    journal::Approved,
     playbooks::{self, ESTABLISHED, Plan, PlannedStep},
     recheck::Sent,
 };
@@ -103,6 +104,20 @@ pub fn report(
         offers: offers(plan),
         ..case.report(Outcome::new(kind, reasons))
     }
+}
+
+/// What an approved plan was, and is not any more.
+pub fn changed_since(approved: &Approved, report: &Report) -> Reason {
+    let now: Vec<String> =
+        report.steps.iter().filter(|step| step.before != step.after).map(ToString::to_string).collect();
+    let new = now.iter().filter(|line| !approved.lines.contains(line)).map(|line| format!("new: {line}"));
+    let gone = approved.lines.iter().filter(|line| !now.contains(line)).map(|line| format!("gone: {line}"));
+    let changes: Vec<String> = new.chain(gone).collect();
+    let changes = if changes.is_empty() { "its steps are others".to_owned() } else { changes.join("; ") };
+    Reason::new(
+        "plan-changed",
+        format!("what {} approved at {} is not the plan any more: {changes}", approved.by, approved.at),
+    )
 }
 
 /// What is known of connections from before the cut, now that a passage was made or not.

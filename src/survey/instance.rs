@@ -1,6 +1,7 @@
 //! Facts of an EC2 instance: its interfaces as they are attached now, what keeps its evidence, and the role that it may act with.
 
 use super::{Around, Aside, Surroundings, SurveyError, TargetGroup, surroundings::route_tables, target_groups};
+use crate::policy::Tags;
 use crate::{
     actions::{
         Action, Association, Attribute, AttributeState, Groups, InstanceAttribute, Lifecycle, OnTermination, OwnGroups,
@@ -54,6 +55,7 @@ pub struct Instance {
     pub node_of: Option<String>,
     pub interfaces: Vec<Interface>,
     pub tag: TagValue,
+    pub tags: Tags,
     /// The Auto Scaling group that it is in.
     pub scaling: Result<Option<(ScalingGroupName, Lifecycle)>, AwsError>,
     pub attributes: Vec<(InstanceAttribute, Result<AttributeState, AwsError>)>,
@@ -178,6 +180,7 @@ impl Instance {
                 AwsError::incomplete("ec2:DescribeNetworkInterfaces", "an interface without usable ids")
             })?,
             tag: TagValue::folded(instance.tags()),
+            tags: tags(instance),
             scaling,
             attributes: attributes.into_iter().zip(kept).collect(),
             volumes: volumes(account, region, id, instance),
@@ -283,6 +286,12 @@ fn volumes(
         Some((target, OnTermination::folded(mapping)))
     };
     wire.block_device_mappings().iter().filter_map(one).collect()
+}
+
+fn tags(wire: &WireInstance) -> Tags {
+    let pair =
+        |tag: &aws_sdk_ec2::types::Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
+    wire.tags().iter().filter_map(pair).collect()
 }
 
 /// What EKS and ECS write on their nodes. A tag is anybody's, so it only ever makes Cordon ask.

@@ -1,6 +1,7 @@
 //! Facts of one session of a role.
 
-use super::{HandedOn, SurveyError, handed_on};
+use super::{HandedOn, SurveyError, handed_on, user::tags};
+use crate::policy::Tags;
 use crate::{
     actions::{Cutoff, PolicyState, RoleCutoff, SessionDeny},
     aws::{Aws, AwsError, classify},
@@ -32,6 +33,7 @@ pub struct Role {
     pub path: String,
     /// `None` where it is no JSON.
     pub trust: Option<serde_json::Value>,
+    pub tags: Tags,
 }
 
 impl RoleSession {
@@ -67,7 +69,7 @@ impl RoleSession {
             found.assume_role_policy_document().map(|document| percent_decode_str(document).decode_utf8_lossy());
         let trust = trust.and_then(|document| serde_json::from_str(&document).ok());
         Ok(Self {
-            role: Role { arn, path: found.path().to_owned(), trust },
+            role: Role { arn, path: found.path().to_owned(), trust, tags: tags(found.tags()) },
             deny,
             state: state?,
             key: key.cloned(),

@@ -1,6 +1,7 @@
 //! Facts of an IAM user: his keys, and where a deny finds room.
 
 use super::{HandedOn, SurveyError, handed_on};
+use crate::policy::Tags;
 use crate::{
     actions::{
         AccessKeyStatus, Attachment, CredentialKind, KeyStatus, PolicyState, UserAttachment, UserCredential,
@@ -9,7 +10,7 @@ use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, Arn, CredentialId, Partition, UserId, UserName},
 };
-use aws_sdk_iam::types::SummaryKeyType;
+use aws_sdk_iam::types::{SummaryKeyType, Tag};
 use futures::future::try_join_all;
 
 pub const READS: &[&str] = &[
@@ -32,6 +33,7 @@ pub const READS: &[&str] = &[
 pub struct User {
     pub arn: Arn,
     pub id: UserId,
+    pub tags: Tags,
     pub keys: Vec<(AccessKeyStatus, KeyStatus)>,
     /// SSH keys, certificates, service passwords.
     pub credentials: Result<Vec<(UserCredential, KeyStatus)>, AwsError>,
@@ -122,6 +124,7 @@ impl User {
         Ok(Self {
             arn,
             id: id.clone(),
+            tags: tags(user.tags()),
             keys: keys.into_iter().map(|(key, status)| (own(key), status)).collect(),
             credentials: credentials.map(|found| {
                 let own = |(kind, credential, status)| {
@@ -204,6 +207,11 @@ impl InlineRoom {
         let (state, sizes) = futures::join!(deny.read_policy(aws), try_join_all(others));
         Ok(Self { state: state?, used: sizes?.into_iter().sum(), deny })
     }
+}
+
+/// Of a user or a role.
+pub fn tags(wire: &[Tag]) -> Tags {
+    wire.iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect()
 }
 
 async fn most_attached(aws: &Aws) -> Option<usize> {

@@ -4,10 +4,10 @@
 use super::{Evidence, Standing, Triage};
 use crate::{
     domain::{Finding, Reason, Severity, Timestamp},
-    policy::{Mode, Policy},
+    policy::{Mode, Policy, Rules},
 };
 use serde::Serialize;
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// A clock that runs ahead of ours by more than this is not believed.
 const CLOCK_SKEW: Duration = Duration::from_secs(300);
@@ -21,7 +21,8 @@ pub struct Assessment {
 }
 
 /// Reasons come in the order in which they lowered the mode.
-pub fn assess(finding: &Finding, triage: &Triage, policy: &Policy, ceiling: Mode, now: Timestamp) -> Assessment {
+pub fn assess(finding: &Finding, triage: &Triage, rules: &Rules, ceiling: Mode, now: Timestamp) -> Assessment {
+    let policy = &rules.policy;
     let (severity, told) = match finding.score {
         Some(score) => (score.severity(), format!("severity {score} is {}", score.severity())),
         // Without a number nothing can be authorised by severity; High gets it read by a person.
@@ -30,34 +31,37 @@ pub fn assess(finding: &Finding, triage: &Triage, policy: &Policy, ceiling: Mode
     let mut reasons = vec![Reason::new("severity", told)];
     let mut mode = policy.mode(triage.situation, severity);
     reasons.push(Reason::new("policy-mode", format!("policy: {} at {severity}: {mode}", triage.situation)));
-    let mut lower = |cap: Mode, code: &'static str, why: String| {
+    let mut lower = |cap: Mode, code: Cow<'static, str>, why: String| {
         if cap < mode {
             mode = cap;
-            reasons.push(Reason::new(code, why));
+            reasons.push(Reason { code, text: why });
         }
     };
     if triage.evidence == Evidence::Dns {
         let cap = policy.dns_evidence(severity);
         lower(
             cap,
-            "dns-evidence",
+            "dns-evidence".into(),
             format!("DNS evidence alone, which anybody who makes a server resolve a name can cause: {cap} at most"),
         );
     }
     if finding.score.is_none() {
-        lower(Mode::Approve, "no-severity", "no usable severity: approval at most".to_owned());
+        lower(Mode::Approve, "no-severity".into(), "no usable severity: approval at most".to_owned());
     }
     if triage.standing == Standing::Unclear {
         lower(
             Mode::Approve,
-            "standing-unclear",
+            "standing-unclear".into(),
             "the finding does not say who is compromised: approval at most".to_owned(),
         );
     }
     if let Some((code, why)) = stale(finding, policy, now) {
-        lower(Mode::Approve, code, why);
+        lower(Mode::Approve, code.into(), why);
     }
-    lower(ceiling, "ceiling", format!("CORDON_MODE is {ceiling}"));
+    for (cap, Reason { code, text }) in rules.caps(now) {
+        lower(cap, code, text);
+    }
+    lower(ceiling, "ceiling".into(), format!("CORDON_MODE is {ceiling}"));
     Assessment { severity, mode, reasons }
 }
 
@@ -94,7 +98,7 @@ mod tests {
             "service": {"action": {"actionType": "NETWORK_CONNECTION"}}}});
         let ingest::Ingested::Finding(finding) = ingest::event(&raw.to_string()) else { panic!("no finding") };
         let now = Timestamp::parse(NOW).unwrap();
-        let assessment = assess(&finding, &classify(&finding), &Policy::default(), ceiling, now);
+        let assessment = assess(&finding, &classify(&finding), &Rules::default(), ceiling, now);
         (assessment.mode, assessment.reasons.iter().map(|r| r.code.to_string()).collect())
     }
 

@@ -2,11 +2,12 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use crate::domain::Reason;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What is going on. Playbooks and policy go by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Situation {
     /// An EC2 instance does the attacker's work.

@@ -40,7 +40,7 @@ fn sources(path: &Path, found: &mut Vec<std::path::PathBuf>) {
         for entry in std::fs::read_dir(path).unwrap() {
             sources(&entry.unwrap().path(), found);
         }
-    } else {
+    } else if path.extension().is_some_and(|extension| extension == "rs") {
         found.push(path.to_owned());
     }
 }

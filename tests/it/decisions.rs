@@ -5,7 +5,7 @@ use cordon::{
     decision::{Decision, decide},
     domain::{Finding, Outcome, Timestamp},
     ingest::{self, Ingested},
-    policy::{Mode, Policy},
+    policy::{Mode, Rules},
 };
 use std::fmt::Write;
 
@@ -25,7 +25,7 @@ fn each_sample_is_decided_as_recorded() {
             Ingested::Finding(finding) => finding.updated.unwrap_or(Timestamp::from_millis(0)),
             Ingested::Ended(_) => Timestamp::from_millis(0),
         };
-        match decide(ingest::event(&text), &Policy::default(), Mode::Contain, now) {
+        match decide(ingest::event(&text), &Rules::default(), Mode::Contain, now) {
             Decision::Ended { judged, outcome } => {
                 if let Some(judged) = judged {
                     write_finding(&mut table, &judged.finding, &judged.triage.situation.to_string());

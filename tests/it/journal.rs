@@ -98,8 +98,14 @@ async fn promises(journal: &dyn Journal) -> Result<()> {
     // Incidents are entered once, and keep what is known of them.
     assert_eq!(journal.incident(&one).await?, None);
     let report = Report::without_finding(Outcome::because(OutcomeKind::Observed, "code", "text"));
-    let offers = BTreeMap::from([("more".to_owned(), Approved { hash: "other".to_owned(), at: at(3) })]);
-    let approval = Approval { plan: Some(Approved { hash: "hash".to_owned(), at: at(3) }), offers };
+    let approved = |hash: &str| Approved {
+        hash: hash.to_owned(),
+        at: at(3),
+        by: "arn:aws:iam::111122223333:user/ann".to_owned(),
+        lines: vec!["a line".to_owned()],
+    };
+    let offers = BTreeMap::from([("more".to_owned(), approved("other"))]);
+    let approval = Approval { plan: Some(approved("hash")), offers };
     assert_eq!(journal.conclude(&one, &report, None, at(3)).await, Err(JournalError::NoIncident(one.clone())));
     assert_eq!(journal.approve(&one, &approval).await, Err(JournalError::NoIncident(one.clone())));
     assert_eq!(journal.keep_first(&one, &report).await, Err(JournalError::NoIncident(one.clone())));

@@ -170,7 +170,67 @@ impl Lab {
         for (name, value) in credentials(&self.ids, &self.proxy, &self.clock) {
             command.env(name, value);
         }
+        // Without an operator function.
+        command.env("CORDON_DIRECT", "true");
         Ok(tokio::task::spawn_blocking(move || command.output()).await??)
+    }
+
+    /// Makes an IAM user who may command by the operator function.
+    pub async fn person(&self, name: &str) -> Result<Person> {
+        let user = self.call("iam", "create_user", json!({"UserName": name, "Path": "/people/"})).await?;
+        let key = self.call("iam", "create_access_key", json!({"UserName": name})).await?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Ok(Person {
+            arn: text(&user["User"]["Arn"]),
+            id: text(&user["User"]["UserId"]),
+            key: text(&key["AccessKey"]["AccessKeyId"]),
+            secret: text(&key["AccessKey"]["SecretAccessKey"]),
+            token: None,
+        })
+    }
+
+    /// Starts the operator function, which Lambda's Invoke finds as `cordon-operator`.
+    pub async fn start_operator(&self) -> Result<()> {
+        let durable = self.durable.as_ref().context("it has no table")?;
+        let mut env = credentials(&self.ids, &self.proxy, &self.clock);
+        env.push(("CORDON_ENTRY".to_owned(), "operator".to_owned()));
+        env.push(("CORDON_TABLE".to_owned(), durable.table.clone()));
+        env.push(("CORDON_RECHECK_QUEUE_URL".to_owned(), durable.queue.clone()));
+        let function = Function::start(FunctionOptions { binary: responder(), env, log: Log::Capture }).await?;
+        self.proxy.serve_function("cordon-operator", std::sync::Arc::new(function));
+        Ok(())
+    }
+
+    /// The command line in the hands of a person, through the operator function.
+    pub async fn cordon_as(&self, person: &Person, arguments: &[&str]) -> Result<std::process::Output> {
+        let durable = self.durable.as_ref().context("it has no table")?;
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cordon"));
+        command.args(arguments).args(["--table", &durable.table, "--function", "cordon-operator"]);
+        for (name, value) in credentials(&self.ids, &self.proxy, &self.clock) {
+            command.env(name, value);
+        }
+        command.env("AWS_ACCESS_KEY_ID", &person.key).env("AWS_SECRET_ACCESS_KEY", &person.secret);
+        if let Some(token) = &person.token {
+            command.env("AWS_SESSION_TOKEN", token);
+        }
+        Ok(tokio::task::spawn_blocking(move || command.output()).await??)
+    }
+
+    /// What the operator function answers to a payload.
+    pub async fn invoke_operator(&self, payload: &str) -> Result<Value> {
+        let url = format!("{}/2015-03-31/functions/cordon-operator/invocations", self.proxy.endpoint());
+        let payload = payload.to_owned();
+        let answer = tokio::task::spawn_blocking(move || post(&url, &payload)).await??;
+        serde_json::from_str(&answer).with_context(|| answer.clone())
+    }
+
+    /// Puts a policy into the table by the command line.
+    pub async fn put_policy(&self, yaml: &str) -> Result<()> {
+        let path = scratch().join(format!("policy-{}.yaml", SEQUENCE.fetch_add(1, Ordering::Relaxed)));
+        std::fs::write(&path, yaml)?;
+        let output = self.cordon(&["policy", "put", path.to_str().context("path")?]).await?;
+        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
     }
 
     /// A fresh copy of `events/guardduty/NAME.json` for this account.
@@ -280,6 +340,31 @@ impl Lab {
         let calls = self.proxy.mutations().into_iter().filter(|call| !own.contains(&call.service.as_str()));
         calls.map(|call| format!("{} {}", call.operation, call.resource)).collect()
     }
+}
+
+/// Somebody with a key of his own.
+pub struct Person {
+    pub arn: String,
+    pub id: String,
+    pub key: String,
+    pub secret: String,
+    pub token: Option<String>,
+}
+
+/// The body that comes back; one request, one connection.
+fn post(url: &str, body: &str) -> Result<String> {
+    use std::io::{Read, Write};
+    let rest = url.strip_prefix("http://").context("url")?;
+    let (host, path) = rest.split_once('/').context("url")?;
+    let mut stream = std::net::TcpStream::connect(host)?;
+    let length = body.len();
+    write!(
+        stream,
+        "POST /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.split_once("\r\n\r\n").context("no answer")?.1.to_owned())
 }
 
 impl Durable {

@@ -223,6 +223,8 @@ async fn storm(targets: usize) -> Result<()> {
         details["principalId"] = user["User"]["UserId"].clone();
         events.push(event);
     }
+    // More in an hour than the default allows unattended.
+    lab.put_policy("limits: {credentials-per-hour: 250}").await?;
     let before = lab.dump().await?;
     lab.proxy.throttle_one_in(10);
     let mut deliveries: Vec<Value> = (0..5).flat_map(|_| events.clone()).collect();

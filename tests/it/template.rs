@@ -9,20 +9,58 @@ fn the_template_grants_what_the_actions_need_and_nothing_that_loosens() {
     // Lambda polls the queues with the function's role, and the events that it could not deliver go out with it.
     let mut needed = permissions::responder();
     needed.extend(POLLING);
-    compare("template.yaml", &needed);
+    let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
+    let granted = ["ResponderRole", "SurveyPolicy"].map(|name| section(&template, name)).join("\n");
+    compare("the responder's role", &granted, &needed);
+}
+
+#[test]
+fn the_operator_functions_role_puts_back_and_contains_nothing() {
+    let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
+    let granted = ["OperatorRole", "SurveyPolicy"].map(|name| section(&template, name)).join("\n");
+    compare("the operator function's role", &granted, &permissions::operator_function());
+}
+
+/// Whatever either role changes, it changes by the code of its own function alone.
+#[test]
+fn every_change_is_bound_to_the_code_of_its_function() {
+    let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
+    for (role, function) in [("ResponderRole", "-responder"), ("OperatorRole", "-operator")] {
+        let text = section(&template, role);
+        for statement in text.split("- Sid: ").skip(1) {
+            let name = statement.lines().next().unwrap();
+            let unbound = ["WriteOwnLog", "TellPeople", "KeepFailedEvents", "TakeRechecks", "FindTheOwnerOfAKey"];
+            let bound = format!("function:${{AWS::StackName}}{function}\"");
+            // Only what EC2 does for the function: KMS is asked by EC2, and snapshots are tagged as they are made.
+            let by_ec2 =
+                ["MarkSnapshots", "SnapshotEncryptedVolumes", "StartInstancesWithVolumesUnderKeysOfTheAccount"];
+            let is_open = unbound.contains(&name) || by_ec2.contains(&name);
+            assert!(is_open || statement.contains(&bound), "{role}: {name} can be used by others");
+        }
+    }
+}
+
+/// A resource of the template, to the next.
+fn section(template: &str, name: &str) -> String {
+    let start = format!("  {name}:");
+    let lines = template.lines().skip_while(|line| *line != start).skip(1);
+    let own = lines.take_while(|line| line.starts_with("   ") || line.is_empty());
+    let text = own.collect::<Vec<_>>().join("\n");
+    assert!(!text.is_empty(), "there is no {name}");
+    text
 }
 
 #[test]
 fn the_operators_policy_grants_what_release_needs() {
-    compare("deploy/operator.yaml", &permissions::operator());
+    let template = std::fs::read_to_string(root().join("deploy/operator.yaml")).unwrap();
+    compare("deploy/operator.yaml", &template, &permissions::operator());
 }
 
 const POLLING: [&str; 4] =
     ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
 
-fn compare(file: &str, needed: &BTreeSet<&str>) {
-    let template = std::fs::read_to_string(root().join(file)).unwrap();
-    let granted = granted(&template);
+fn compare(file: &str, template: &str, needed: &BTreeSet<&str>) {
+    let granted = granted(template);
     let missing: Vec<_> = needed.difference(&granted).collect();
     assert!(missing.is_empty(), "{file} does not grant {missing:?}");
     let unused: Vec<_> = granted.difference(needed).collect();

@@ -4,7 +4,7 @@ use super::{DynamoJournal, Item, SCHEMA, V, json, key, record, string};
 use crate::{
     aws::{AwsError, classify},
     domain::{IncidentId, Timestamp},
-    journal::{ASKED_FOR, Containment, Counts, IncidentRecord, JournalError, Question},
+    journal::{ASKED_FOR, Containment, Counts, Entry, IncidentRecord, JournalError, Question},
 };
 
 /// Of the index; the items of a group are in the order in which they were written to.
@@ -117,6 +117,24 @@ impl DynamoJournal {
             .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()));
         call.send().await.map_err(classify("dynamodb:UpdateItem"))?;
         Ok(())
+    }
+
+    /// A set, so that a repeated write adds nothing.
+    pub(super) async fn add_to_log(&self, id: &IncidentId, entry: &Entry) -> Result<(), JournalError> {
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(format!("I#{id}"), "HEAD")))
+            .update_expression("ADD #log :entry")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_names("#log", "log")
+            .expression_attribute_values(":entry", V::Ss(vec![entry.to_string()]));
+        match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
+            Ok(_) => Ok(()),
+            Err(AwsError::Conflict { .. }) => Err(JournalError::NoIncident(id.clone())),
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub(super) async fn counted_in(&self, hour: i64) -> Result<Option<Counts>, JournalError> {

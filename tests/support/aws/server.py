@@ -35,6 +35,7 @@ from moto.moto_server.werkzeug_app import (  # noqa: E402
 )
 from served import SERVED  # noqa: E402
 from served_private import PREFIX, serve_private  # noqa: E402
+from signatures import refusal_of  # noqa: E402
 from validation import check  # noqa: E402
 from werkzeug.serving import make_server  # noqa: E402
 
@@ -60,6 +61,8 @@ class Front:
         if request is None:
             return self.moto(environ, start_response)
         serve = SERVED.get((request.service, request.operation.name))
+        if request.refusal is None and (request.service, request.operation.name) == ("sts", "GetCallerIdentity"):
+            request.refusal = refusal_of(environ)
         if request.refusal is None and serve is None:
             return self.moto(environ, start_response)
         result = request.refusal

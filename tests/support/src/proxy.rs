@@ -10,6 +10,8 @@
 //! A call is addressed by its [`crate::Position`], never by its number: calls that run side by side come in any order. What was forwarded is
 //! always finished, even if the client is gone by then, as AWS would.
 
+mod functions;
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
@@ -35,6 +37,7 @@ use tokio::time::Instant;
 use crate::call::Call;
 use crate::errors;
 use crate::faults::{Fault, How, Lasting, Match, When};
+use crate::runtime::Function;
 use crate::wire::{self, Asked};
 
 const HOLD: Duration = Duration::from_millis(50);
@@ -136,6 +139,11 @@ impl Proxy {
         self.shared.state().traps.push(Trap { at, when, effect });
     }
 
+    /// Answers Lambda's Invoke of that name with the function.
+    pub fn serve_function(&self, name: &str, function: Arc<Function>) {
+        self.shared.state().functions.insert(name.to_owned(), function);
+    }
+
     /// Throttles every nth call, whatever it is.
     pub fn throttle_one_in(&self, n: u64) {
         self.shared.state().throttles_one_in = Some(n);
@@ -185,6 +193,8 @@ struct State {
     of_operation: HashMap<String, u32>,
     traps: Vec<Trap>,
     throttles_one_in: Option<u64>,
+    /// What Lambda's Invoke finds, by name.
+    functions: HashMap<String, Arc<Function>>,
     /// The open batch, counted from the start.
     batch: u64,
     /// The batch that is round 1.
@@ -346,6 +356,9 @@ impl Shared {
     }
 
     async fn forward(&self, mut parts: Parts, body: Bytes) -> Response<Bytes> {
+        if let Some(name) = functions::invoked(&parts) {
+            return self.invoke(name, &body).await;
+        }
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let uri = format!("http://{}{path}", self.upstream);
         if let Ok(uri) = uri.parse() {

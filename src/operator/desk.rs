@@ -1,0 +1,432 @@
+//! Carries commands out. The same whoever it serves: the operator function, or the command line with a person's own rights.
+
+use super::{Answer, Command, LONGEST_TEXT, Named, Refused, Request, Who, refusal};
+use crate::{
+    aws::{Aws, AwsError, classify},
+    clock::Clock,
+    decision::Treatment,
+    domain::{
+        AccessKeyId, AccountId, FindingId, IncidentId, Outcome, OutcomeKind, Reason, Report, RoleId, RoleName,
+        SessionName, Severity, Target, Text, Timestamp, UserId, UserName, fingerprint,
+    },
+    engine::{Asked, ReleaseError, Wishes, release},
+    journal::{Approved, Entry, IncidentRecord, Journal, JournalError, Rejected},
+    playbooks,
+    policy::{LONGEST_PAUSE, Mode, Pause, Rules},
+    recheck::Rechecks,
+    rulebook::RuleBook,
+    triage::Situation,
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// So many open incidents are looked through for whoever commands.
+const MOST_OPEN: usize = 500;
+
+pub struct Desk {
+    pub aws: Arc<Aws>,
+    pub journal: Arc<dyn Journal>,
+    pub rules: RuleBook,
+    pub rechecks: Rechecks,
+    pub clock: Clock,
+}
+
+/// Not carried out, and a repeat can help.
+#[derive(Debug, thiserror::Error)]
+pub enum NotNow {
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+type Carried = Result<Result<Answer, Refused>, NotNow>;
+
+/// Returns early with a refusal.
+macro_rules! granted {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(refused) => return Ok(Err(refused)),
+        }
+    };
+}
+
+impl Desk {
+    /// A request as the operator function gets it: who asks must be proven, an operator of the policy, and no part of what it is about.
+    ///
+    /// # Errors
+    /// Only where a repeat can help.
+    pub async fn serve(&self, payload: &str) -> Result<Answer, NotNow> {
+        match self.try_serve(payload).await? {
+            Ok(answer) => Ok(answer),
+            Err(refused) => {
+                tracing::warn!(code = refused.code, why = refused.why, "refused");
+                Ok(Answer::Refused(refused))
+            }
+        }
+    }
+
+    async fn try_serve(&self, payload: &str) -> Carried {
+        let request: Request = granted!(
+            serde_json::from_str(payload)
+                .map_err(|_| refusal("no-command", "this function takes commands of the command line, nothing else"))
+        );
+        let identity = granted!(request.proof.verify(&self.aws, &*self.journal, &request.command, self.now()).await?);
+        let command: Command = granted!(
+            serde_json::from_str(&request.command)
+                .map_err(|error| refusal("no-command", Text::new(&error.to_string()).to_string()))
+        );
+        let who = Who::of(&self.aws, identity).await;
+        let rules = self.rules.read().await?;
+        if !rules.policy.operators.iter().any(|operator| operator.is(&who.subject)) {
+            let why = format!("{} is no operator of the policy in force", who.arn);
+            return Ok(Err(refusal("no-operator", why)));
+        }
+        self.carry_out(&command, &who).await
+    }
+
+    /// # Errors
+    /// Only where a repeat can help.
+    pub async fn carry_out(&self, command: &Command, who: &Who) -> Carried {
+        granted!(said(command));
+        granted!(self.has_no_part(who).await?);
+        let done = match command {
+            Command::Approve { incident, plan, with } => self.approve(incident, plan.as_deref(), with, who).await?,
+            Command::Reject { incident, plan, because } => self.reject(incident, plan, because, who).await?,
+            Command::Release { incident, reactivate_keys, force } => {
+                let asked = if *reactivate_keys { Asked::Yes } else { Asked::No };
+                self.release(incident, Wishes { asked, force: *force }, who).await?
+            }
+            Command::Pause { minutes, because } => self.pause(*minutes, because, who).await?,
+            Command::Resume { because } => self.resume(because, who).await?,
+            Command::Contain { target, plan, because } => self.contain(target, plan.as_deref(), because, who).await?,
+        };
+        if done.is_ok() {
+            tracing::info!(by = %who.arn, command = ?command, "carried out");
+        }
+        Ok(done)
+    }
+
+    /// INVARIANT: whoever an open incident is about commands nothing, whatever his rights.
+    async fn has_no_part(&self, who: &Who) -> Result<Result<(), Refused>, NotNow> {
+        let (held, unanswered) = futures::try_join!(self.journal.held(MOST_OPEN), self.journal.unanswered(MOST_OPEN))?;
+        let waiting = unanswered.into_iter().filter_map(|record| Some((record.id, record.treatment?.target)));
+        let open = held.into_iter().map(|known| (known.known_as().clone(), known.target)).chain(waiting);
+        for (incident, target) in open {
+            if who.is_target(&target) {
+                let why = format!("{} is what incident {incident} is about: somebody else must command", who.arn);
+                return Ok(Err(refusal("own-incident", why)));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    async fn approve(
+        &self,
+        id: &IncidentId,
+        plan: Option<&str>,
+        with: &BTreeMap<String, String>,
+        who: &Who,
+    ) -> Carried {
+        let (record, report) = granted!(self.shown(id).await?);
+        let (mut approval, mut lines) = (record.approval, Vec::new());
+        let (at, by) = (self.now(), who.arn.to_string());
+        match plan {
+            Some(_) if !report.is_waiting() => {
+                let why = format!("incident {id} does not wait for approval; it is {}", report.outcome.kind);
+                return Ok(Err(refusal("not-waiting", why)));
+            }
+            Some(plan) if report.plan.as_deref() != Some(plan) => {
+                let now = report.plan.as_deref().unwrap_or("none");
+                let why = format!("the plan of incident {id} is {now} by now, not {plan}: look at it again");
+                return Ok(Err(refusal("plan-changed", why)));
+            }
+            Some(plan) => {
+                let owed: Vec<String> =
+                    report.steps.iter().filter(|step| step.before != step.after).map(ToString::to_string).collect();
+                lines.push(format!("approved plan {plan} of {id}"));
+                lines.extend(owed.iter().map(|line| format!("  {line}")));
+                approval.plan = Some(Approved { hash: plan.to_owned(), at, by: by.clone(), lines: owed });
+            }
+            None if with.is_empty() => return Ok(Err(refusal("nothing", "neither a plan nor an offer is named"))),
+            None => {}
+        }
+        for (name, hash) in with {
+            let Some(offer) = report.offers.iter().find(|offer| offer.name == *name && offer.hash == *hash) else {
+                let offered: Vec<&str> = report.offers.iter().map(|offer| offer.name.as_str()).collect();
+                let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") };
+                let why = format!("incident {id} does not offer `{name}` like that; it offers {offered}");
+                return Ok(Err(refusal("no-such-offer", why)));
+            };
+            let owed: Vec<String> = offer.steps.iter().map(ToString::to_string).collect();
+            lines.push(format!("approved {name}: {}", offer.why));
+            lines.extend(owed.iter().map(|line| format!("  {line}")));
+            let approved = Approved { hash: offer.hash.clone(), at, by: by.clone(), lines: owed };
+            approval.offers.insert(offer.name.clone(), approved);
+        }
+        self.journal.approve(id, &approval).await?;
+        let what: Vec<&str> = plan.into_iter().chain(with.keys().map(String::as_str)).collect();
+        self.log(id, format!("approved {} by {by}", what.join(", "))).await?;
+        self.rechecks.send_now(id).await?;
+        lines.push("the responder looks at it now".to_owned());
+        Ok(Ok(Answer::Done { lines, incident: Some(id.clone()), report: None }))
+    }
+
+    async fn reject(&self, id: &IncidentId, plan: &str, because: &str, who: &Who) -> Carried {
+        let (_, report) = granted!(self.shown(id).await?);
+        if report.outcome.kind != OutcomeKind::AwaitingApproval {
+            let why = format!("incident {id} does not wait for approval; it is {}", report.outcome.kind);
+            return Ok(Err(refusal("not-waiting", why)));
+        }
+        if report.plan.as_deref() != Some(plan) {
+            return Ok(Err(refusal(
+                "plan-changed",
+                format!("the plan of incident {id} is another by now: look again"),
+            )));
+        }
+        let (by, now) = (who.arn.to_string(), self.now());
+        let rejected = Rejected { plan: plan.to_owned(), by: by.clone(), because: because.to_owned(), at: now };
+        self.journal.reject(id, &rejected).await?;
+        self.journal.approve(id, &crate::journal::Approval::default()).await?;
+        let why = format!("rejected by {by}: {because}");
+        self.log(id, why.clone()).await?;
+        let report = Report { outcome: Outcome::because(OutcomeKind::Declined, "rejected", why), ..report };
+        // The next sweep tells people.
+        self.journal.conclude(id, &report, None, now).await?;
+        let lines =
+            vec![format!("rejected plan {plan} of {id}; another plan, or a worse finding, is asked about again")];
+        Ok(Ok(Answer::Done { lines, incident: Some(id.clone()), report: None }))
+    }
+
+    async fn release(&self, id: &IncidentId, wishes: Wishes, who: &Who) -> Carried {
+        let Some(record) = self.journal.incident(id).await? else { return Ok(Err(unknown(id))) };
+        let by = who.arn.to_string();
+        let released = match release(&self.aws, &*self.journal, &self.clock, id, wishes, &by).await {
+            Ok(released) => released,
+            Err(ReleaseError::Aws(error)) if error.is_passing() => return Err(error.into()),
+            Err(ReleaseError::Journal(error)) => return Err(error.into()),
+            Err(error) => return Ok(Err(refusal("not-released", error.to_string()))),
+        };
+        self.log(id, format!("released by {by}: {}", released.outcome.kind)).await?;
+        let report = released.conclude(&*self.journal, record, self.now()).await?;
+        let lines = vec![format!("{} {id}", report.outcome.kind)];
+        Ok(Ok(Answer::Done { lines, incident: Some(id.clone()), report: Some(Box::new(report)) }))
+    }
+
+    async fn pause(&self, minutes: u32, because: &str, who: &Who) -> Carried {
+        let longest = LONGEST_PAUSE.as_secs() / 60;
+        let time = Duration::from_secs(u64::from(minutes) * 60);
+        if minutes == 0 || time > LONGEST_PAUSE {
+            return Ok(Err(refusal("too-long", format!("a pause lasts 1 to {longest} minutes, not {minutes}"))));
+        }
+        let (at, by) = (self.now(), who.arn.to_string());
+        let pause = Pause { by, because: because.to_owned(), at, until: at.plus(time), resumed_by: None };
+        self.journal.set_pause(&pause).await?;
+        Ok(Ok(Answer::done(vec![format!(
+            "paused until {}: nothing new is contained unattended; what is held or half done is looked after",
+            pause.until
+        )])))
+    }
+
+    async fn resume(&self, because: &str, who: &Who) -> Carried {
+        let rules = self.rules.read().await?;
+        let now = self.now();
+        let pause = match &rules.pause {
+            Some(pause) if pause.holds(now) => {
+                Pause { until: now, resumed_by: Some(format!("{}: {because}", who.arn)), ..pause.clone() }
+            }
+            // Written anew also where the one that stands there cannot be read.
+            _ => Pause {
+                by: who.arn.to_string(),
+                because: because.to_owned(),
+                at: now,
+                until: now,
+                resumed_by: Some(format!("{}: {because}", who.arn)),
+            },
+        };
+        self.journal.set_pause(&pause).await?;
+        Ok(Ok(Answer::done(vec!["resumed: the policy holds as it stands".to_owned()])))
+    }
+
+    async fn contain(&self, named: &Named, plan: Option<&str>, because: &str, who: &Who) -> Carried {
+        let rules = self.rules.read().await?;
+        let case = granted!(self.case(named, because, who, &rules).await?);
+        let (id, by) = (case.incident.clone(), who.arn.to_string());
+        self.journal.open(&id, Some(&case), self.now()).await?;
+        if let Some(plan) = plan {
+            let approved = Approved { hash: plan.to_owned(), at: self.now(), by: by.clone(), lines: Vec::new() };
+            let approval = crate::journal::Approval { plan: Some(approved), offers: BTreeMap::new() };
+            self.journal.approve(&id, &approval).await?;
+        }
+        self.log(&id, format!("{named} is to be contained, by {by}: {because}")).await?;
+        self.rechecks.send_now(&id).await?;
+        let lines = vec![format!("incident {id}: {}", case.target), "the responder contains it now".to_owned()];
+        Ok(Ok(Answer::Done { lines, incident: Some(id), report: None }))
+    }
+
+    /// The case of a target that a person names: as if a finding had said it, just now.
+    ///
+    /// # Errors
+    /// The inner error where the target cannot be named for certain.
+    pub async fn case(
+        &self,
+        named: &Named,
+        because: &str,
+        who: &Who,
+        rules: &Rules,
+    ) -> Result<Result<Treatment, Refused>, NotNow> {
+        let identity = self.aws.identity().await?;
+        let (target, situation) = match named {
+            Named::Instance { id, region } => {
+                let account = identity.account.clone();
+                let (id, region) = (id.clone(), region.clone());
+                let target = Target::Instance { account, region, id, profile_hint: None, vpc_hint: None };
+                (Ok(target), Situation::CompromisedInstance)
+            }
+            Named::User { name } => (self.user(name).await, Situation::CompromisedAccessKey),
+            Named::AccessKey { id } => (self.owner(id).await, Situation::CompromisedAccessKey),
+            Named::RoleSession { role, session } => {
+                (self.session(role, session).await, Situation::CompromisedRoleSession)
+            }
+        };
+        let target = match target {
+            Ok(target) => target,
+            Err(Found::Not(refused)) => return Ok(Err(refused)),
+            Err(Found::Error(error)) if error.is_passing() => return Err(error.into()),
+            Err(Found::Error(error)) => return Ok(Err(refusal("not-found", error.to_string()))),
+        };
+        let Some(playbook) = playbooks::for_situation(situation) else {
+            return Ok(Err(refusal("no-playbook", format!("there is no playbook for {situation}"))));
+        };
+        let now = self.now();
+        let account = target.account().clone();
+        // The same person naming the same thing in the same minute means one incident.
+        let name = fingerprint(&format!("{} {} {}", target.key(), who.arn, now.millis().div_euclid(60_000)));
+        let finding =
+            FindingId::parse(&name).map_err(|error| AwsError::incomplete("incident id", &error.to_string()))?;
+        let incident = IncidentId::of(account.as_str(), &finding);
+        let report = Report {
+            incident: Some(incident.clone()),
+            finding_type: Text::new("named by an operator"),
+            title: Text::new(because),
+            severity: Some(Severity::High),
+            account: Text::new(account.as_str()),
+            region: Text::new(self.aws.home().map_or(String::new(), |region| region.to_string()).as_str()),
+            situation: Some(situation.to_string()),
+            playbook: Some(playbook.id().to_owned()),
+            target: Some(target.to_string()),
+            seen: Some(now),
+            decision: vec![Reason::new("named", format!("{} named {named}: {because}", who.arn))],
+            ..Report::without_finding(Outcome::new(OutcomeKind::Observed, Vec::new()))
+        };
+        Ok(Ok(Treatment {
+            incident,
+            partition: identity.partition.clone(),
+            // A person decides; what the ceiling forbids stays forbidden.
+            mode: Mode::Contain,
+            evidence_from: Some(now),
+            first_seen: None,
+            judged: Some(now),
+            situation: None,
+            rules: rules.stamp(),
+            playbook: playbook.id().to_owned(),
+            report,
+            target,
+        }))
+    }
+
+    async fn user(&self, name: &UserName) -> Result<Target, Found> {
+        const OPERATION: &str = "iam:GetUser";
+        let answer = self.aws.iam().get_user().user_name(name.as_str()).send().await;
+        let answer = match answer.map_err(classify(OPERATION)) {
+            Err(AwsError::NotFound { .. }) => return Err(missing(format!("there is no user {name} in this account"))),
+            other => other?,
+        };
+        let user = answer.user().ok_or_else(|| AwsError::incomplete(OPERATION, "no user"))?;
+        let id = UserId::parse(user.user_id()).map_err(|error| AwsError::incomplete(OPERATION, &error.to_string()))?;
+        let (account, partition) = self.here().await?;
+        Ok(Target::User { account, partition, name: name.clone(), id })
+    }
+
+    async fn owner(&self, key: &AccessKeyId) -> Result<Target, Found> {
+        const OPERATION: &str = "iam:GetAccessKeyLastUsed";
+        if key.is_temporary() {
+            let why = "a temporary key belongs to a session: name it with `cordon contain role-session ROLE/SESSION`, which CloudTrail knows";
+            return Err(missing(why.to_owned()));
+        }
+        let answer = self.aws.iam().get_access_key_last_used().access_key_id(key.as_str()).send().await;
+        let answer = match answer.map_err(classify(OPERATION)) {
+            // IAM denies it for keys of other accounts.
+            Err(AwsError::NotFound { .. }) => return Err(missing("no user of this account has that key".to_owned())),
+            other => other?,
+        };
+        let name = answer.user_name().and_then(|name| UserName::parse(name).ok());
+        self.user(&name.ok_or_else(|| missing("no user of this account has that key".to_owned()))?).await
+    }
+
+    async fn session(&self, role: &RoleName, session: &SessionName) -> Result<Target, Found> {
+        const OPERATION: &str = "iam:GetRole";
+        let answer = self.aws.iam().get_role().role_name(role.as_str()).send().await;
+        let answer = match answer.map_err(classify(OPERATION)) {
+            Err(AwsError::NotFound { .. }) => return Err(missing(format!("there is no role {role} in this account"))),
+            other => other?,
+        };
+        let found = answer.role().ok_or_else(|| AwsError::incomplete(OPERATION, "no role"))?;
+        let id = RoleId::parse(found.role_id()).map_err(|error| AwsError::incomplete(OPERATION, &error.to_string()))?;
+        let (account, partition) = self.here().await?;
+        Ok(Target::RoleSession { account, partition, role: role.clone(), id, session: session.clone(), key: None })
+    }
+
+    async fn here(&self) -> Result<(AccountId, crate::domain::Partition), AwsError> {
+        let identity = self.aws.identity().await?;
+        Ok((identity.account.clone(), identity.partition.clone()))
+    }
+
+    /// The incident with what people were shown of it.
+    async fn shown(&self, id: &IncidentId) -> Result<Result<(IncidentRecord, Report), Refused>, NotNow> {
+        let Some(record) = self.journal.incident(id).await? else { return Ok(Err(unknown(id))) };
+        let Some(report) = record.report.clone() else {
+            return Ok(Err(refusal("no-plan", "people were shown no plan yet")));
+        };
+        Ok(Ok((record, report)))
+    }
+
+    async fn log(&self, id: &IncidentId, text: String) -> Result<(), JournalError> {
+        self.journal.log(id, &Entry { at: self.now(), text }).await
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock.now_millis())
+    }
+}
+
+/// Why a named target is none.
+enum Found {
+    Not(Refused),
+    Error(AwsError),
+}
+
+impl From<AwsError> for Found {
+    fn from(error: AwsError) -> Self {
+        Self::Error(error)
+    }
+}
+
+fn missing(why: String) -> Found {
+    Found::Not(refusal("no-target", why))
+}
+
+fn unknown(id: &IncidentId) -> Refused {
+    refusal("no-incident", format!("there is no incident `{id}`"))
+}
+
+/// What a person must say is said, and is short enough to be shown.
+fn said(command: &Command) -> Result<(), Refused> {
+    match command.because() {
+        Some(because) if because.trim().is_empty() => Err(refusal("no-reason", "say why: the reason is empty")),
+        Some(because) if because.chars().count() > LONGEST_TEXT => {
+            Err(refusal("no-reason", format!("the reason has more than {LONGEST_TEXT} characters")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,113 @@
+//! What operators have to do with a containment: the limits that they set, what they approved, and what they changed by hand.
+
+use super::{Responder, Retry};
+use crate::{
+    actions::AnyChange,
+    aws::AwsError,
+    decision::Treatment,
+    domain::{Reason, Report},
+    engine::{Course, changed_by},
+    journal::{Approval, JournalError},
+    playbooks::Plan,
+    policy::{Budget, Subject},
+};
+use futures::future::join_all;
+use std::time::Duration;
+
+/// How long a recheck waits for CloudTrail's word before it contains again.
+const MOST_LOOKING: Duration = Duration::from_secs(2);
+
+impl Responder {
+    /// Takes the places that containing this unattended costs. Returns why a person must be asked instead.
+    ///
+    /// # Errors
+    /// Where a repeat can find out.
+    pub(super) async fn take_places(&self, case: &Treatment, plan: &Plan, costs: bool) -> Result<Vec<Reason>, Retry> {
+        if !costs {
+            return Ok(Vec::new());
+        }
+        let (rules, now) = (self.analyst.rules.last(), self.now());
+        let group = plan.replaced_by.as_deref();
+        let budgets = Budget::of(&case.target, group, case.report.severity, &rules.policy.limits, now);
+        let taken = join_all(budgets.iter().map(|budget| self.journal().take(budget))).await;
+        let mut over = Vec::new();
+        for (budget, taken) in budgets.iter().zip(taken) {
+            let (limit, most) = (budget.limit, budget.most);
+            match taken {
+                Ok(true) => {}
+                Ok(false) => {
+                    let why =
+                        format!("the policy's {limit} are used up: {most} at this severity, until {}", budget.ends);
+                    over.push(Reason::new(limit, why));
+                }
+                // INVARIANT: a limit that cannot be read is reached.
+                Err(JournalError::Aws(error @ (AwsError::Denied { .. } | AwsError::Rejected { .. }))) => {
+                    let why = format!("the policy's {limit} could not be compared: {error}");
+                    over.push(Reason::new("limit-unreadable", why));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(over)
+    }
+
+    /// An offer is another by now than what was approved: that approval is over, and people are told what is offered now.
+    pub(super) async fn ask_again(
+        &self,
+        case: &Treatment,
+        plan: &Plan,
+        approval: &Approval,
+        report: &Report,
+    ) -> Result<(), Retry> {
+        let mut left = approval.clone();
+        left.offers.retain(|name, _| !plan.offers.iter().any(|offer| offer.name == name));
+        self.journal().approve(&case.incident, &left).await?;
+        let told = report.incident.as_ref().unwrap_or(&case.incident);
+        Ok(self.journal().conclude(told, report, None, self.now()).await?)
+    }
+
+    /// What is offered may change while nothing else does: who approves must find what is offered now.
+    pub(super) async fn keep_offers(&self, report: &Report) -> Result<(), Retry> {
+        let Some(id) = &report.incident else { return Ok(()) };
+        let record = self.journal().incident(id).await?;
+        let Some((kept, told)) = record.and_then(|record| Some((record.report?, record.told?))) else { return Ok(()) };
+        if kept.offers != report.offers {
+            let kept = Report { offers: report.offers.clone(), ..kept };
+            self.journal().conclude(id, &kept, Some(&told), self.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// What an operator has changed by hand since is his, as far as CloudTrail knows already; what it does not know is contained again.
+    pub(super) async fn leave_to_operators<'c>(
+        &self,
+        course: &mut Course,
+        plan: &Plan,
+        fresh: impl Iterator<Item = (u8, &'c AnyChange)>,
+    ) -> Result<(), Retry> {
+        let drifted = course.drifted(fresh, self.now());
+        let rules = self.analyst.rules.last();
+        let is_stranger = |who: &Subject| !plan.steps.iter().any(|step| step.subject.unique_id == who.unique_id);
+        let authors = {
+            let course = &*course;
+            let one = |change: &'_ AnyChange| {
+                let change = change.clone();
+                async move { changed_by(&self.analyst.aws, &change, course).await }
+            };
+            let looked = join_all(drifted.iter().map(one));
+            tokio::time::timeout(MOST_LOOKING, looked).await.unwrap_or_default()
+        };
+        for (change, author) in drifted.iter().zip(authors) {
+            match author {
+                // INVARIANT: who is contained releases nothing, whoever he is.
+                Ok(Some(author)) if is_stranger(&author.subject) && rules.policy.is_operator(&author.subject) => {
+                    tracing::info!(step = change.shown().key(), by = %author, "put back by hand");
+                    course.put_back_by_hand(change, &author.to_string(), self.now())?;
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(step = change.shown().key(), %error, "who undid it is not known"),
+            }
+        }
+        Ok(())
+    }
+}
