@@ -4,7 +4,7 @@ use super::deployment::{Deployment, Place};
 use crate::{
     analyst::shown,
     aws::classify,
-    domain::{IncidentId, Region, StepReport, VpcId},
+    domain::{IncidentId, Region, StepReport, Timestamp, VpcId},
     journal::{Approved, Containment, IncidentRecord, Rejected},
 };
 use anyhow::Context;
@@ -130,7 +130,8 @@ fn page(record: &IncidentRecord, containment: Option<&Containment>) -> String {
     // What Cordon did and what people did, as it came.
     let timeline = containment.into_iter().flat_map(|known| known.timeline.iter().map(ToString::to_string));
     let mut timeline: Vec<String> = timeline.chain(record.log.iter().cloned()).collect();
-    timeline.sort();
+    // Written with as many decimals as there are, so not by their letters.
+    timeline.sort_by_key(|line| line.split(' ').next().and_then(Timestamp::parse).unwrap_or(Timestamp::from_millis(0)));
     lines.extend(timeline);
     lines.join("\n") + "\n"
 }

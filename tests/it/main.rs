@@ -7,6 +7,23 @@
     reason = "a test that meets the unexpected has failed"
 )]
 
+/// Tests that are rows of `make faults` too.
+macro_rules! rows {
+    ($kind:literal: $($name:ident),* $(,)?) => {
+        mod tests {
+            $(#[tokio::test]
+            async fn $name() -> anyhow::Result<()> {
+                super::$name().await
+            })*
+        }
+
+        /// By name.
+        pub fn rows() -> Vec<(String, futures::future::LocalBoxFuture<'static, anyhow::Result<()>>)> {
+            vec![$((format!("{}: {}", $kind, stringify!($name).replace('_', " ")), Box::pin($name()) as _)),*]
+        }
+    };
+}
+
 mod afterwards;
 mod architecture;
 mod bad_input;
@@ -18,6 +35,7 @@ mod drift;
 mod durable;
 mod faults;
 mod gone;
+mod guards;
 mod history;
 mod identities;
 mod instances;

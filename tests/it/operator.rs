@@ -5,6 +5,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::{process::Output, time::Duration};
 
+rows!("commands": a_waiting_incident_is_listed_read_approved_contained_and_released, who_is_no_operator_or_is_the_target_commands_nothing, what_is_forged_replayed_stale_or_signed_by_others_is_refused, the_responder_takes_no_commands, a_pause_has_people_asked_is_told_and_stops_nothing_that_is_held, what_is_rejected_is_neither_done_nor_asked_about_again, what_a_person_names_is_contained_with_the_plan_that_he_saw_and_released, an_approval_of_a_plan_that_has_changed_says_what_and_asks_again);
+
 const SAMPLE: &str = "key-used-from-outside";
 const ASK: &str =
     "modes:\n  compromised-access-key: {critical: approve, high: approve, medium: approve, low: approve}\n";
@@ -30,7 +32,6 @@ async fn waiting(lab: &Lab) -> Result<(Value, String)> {
 }
 
 /// The operator's whole story: listed, read, approved, contained, seen by boto3, released.
-#[tokio::test]
 async fn a_waiting_incident_is_listed_read_approved_contained_and_released() -> Result<()> {
     let (lab, ann) = staffed().await?;
     let before = lab.dump().await?;
@@ -56,7 +57,6 @@ async fn a_waiting_incident_is_listed_read_approved_contained_and_released() -> 
     Ok(())
 }
 
-#[tokio::test]
 async fn who_is_no_operator_or_is_the_target_commands_nothing() -> Result<()> {
     let (lab, ann) = staffed().await?;
     let stranger = lab.person("mallory").await?;
@@ -89,7 +89,6 @@ async fn who_is_no_operator_or_is_the_target_commands_nothing() -> Result<()> {
 }
 
 /// One answer for each thing that can be wrong with a request, none of which does anything.
-#[tokio::test]
 async fn what_is_forged_replayed_stale_or_signed_by_others_is_refused() -> Result<()> {
     let (lab, ann) = staffed().await?;
     let (_, incident) = waiting(&lab).await?;
@@ -139,7 +138,6 @@ async fn what_is_forged_replayed_stale_or_signed_by_others_is_refused() -> Resul
     Ok(())
 }
 
-#[tokio::test]
 async fn the_responder_takes_no_commands() -> Result<()> {
     let (lab, _) = staffed().await?;
     let (_, incident) = waiting(&lab).await?;
@@ -154,7 +152,6 @@ async fn the_responder_takes_no_commands() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
 async fn a_pause_has_people_asked_is_told_and_stops_nothing_that_is_held() -> Result<()> {
     let lab = Lab::durable().await?;
     let ann = lab.person("ann").await?;
@@ -188,7 +185,6 @@ async fn a_pause_has_people_asked_is_told_and_stops_nothing_that_is_held() -> Re
     Ok(())
 }
 
-#[tokio::test]
 async fn what_is_rejected_is_neither_done_nor_asked_about_again() -> Result<()> {
     let (lab, ann) = staffed().await?;
     let before = lab.dump().await?;
@@ -211,7 +207,6 @@ async fn what_is_rejected_is_neither_done_nor_asked_about_again() -> Result<()> 
     Ok(())
 }
 
-#[tokio::test]
 async fn what_a_person_names_is_contained_with_the_plan_that_he_saw_and_released() -> Result<()> {
     let lab = Lab::durable().await?;
     let ann = lab.person("ann").await?;
@@ -255,7 +250,6 @@ async fn what_a_person_names_is_contained_with_the_plan_that_he_saw_and_released
     Ok(())
 }
 
-#[tokio::test]
 async fn an_approval_of_a_plan_that_has_changed_says_what_and_asks_again() -> Result<()> {
     let (lab, ann) = staffed().await?;
     let (_, incident) = waiting(&lab).await?;

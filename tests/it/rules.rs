@@ -1,10 +1,15 @@
 //! The policy in the table: put, in force at once, broken by hand, paused; and limits that count.
 
-use crate::lab::{Lab, Setup, codes, differences, kind};
+use crate::{
+    guards::as_severe,
+    lab::{Lab, Setup, codes, differences, kind},
+};
 use anyhow::{Context, Result};
 use cordon_support::{Fault, How, Lasting, Match, When};
 use serde_json::{Value, json};
 use std::time::Duration;
+
+rows!("policy": the_newest_policy_is_in_force_with_the_next_event_and_keeps_its_history, a_policy_that_was_broken_by_hand_leaves_the_last_good_one_in_force_and_pages, where_no_version_was_ever_whole_nothing_is_done_and_people_are_paged, rules_that_cannot_be_read_hold_back, an_hour_has_so_many_places_and_a_quarter_is_kept_for_critical, a_group_that_replaces_what_is_contained_is_asked_about_in_the_end, limits_that_cannot_be_read_hold_back, a_tag_has_a_person_asked_and_refuses_nothing);
 
 const SAMPLE: &str = "key-used-from-outside";
 
@@ -28,7 +33,6 @@ async fn edit_by_hand(lab: &Lab, version: u32, text: Value) -> Result<()> {
     lab.call("dynamodb", "put_item", json!({"TableName": table, "Item": item})).await.map(drop)
 }
 
-#[tokio::test]
 async fn the_newest_policy_is_in_force_with_the_next_event_and_keeps_its_history() -> Result<()> {
     let lab = Lab::durable().await?;
     let outcome = async |name: &str| {
@@ -64,7 +68,6 @@ async fn the_newest_policy_is_in_force_with_the_next_event_and_keeps_its_history
     Ok(())
 }
 
-#[tokio::test]
 async fn a_policy_that_was_broken_by_hand_leaves_the_last_good_one_in_force_and_pages() -> Result<()> {
     let lab = Lab::durable().await?;
     lab.put_policy(
@@ -94,7 +97,6 @@ async fn a_policy_that_was_broken_by_hand_leaves_the_last_good_one_in_force_and_
     Ok(())
 }
 
-#[tokio::test]
 async fn where_no_version_was_ever_whole_nothing_is_done_and_people_are_paged() -> Result<()> {
     let lab = Lab::durable().await?;
     edit_by_hand(&lab, 1, json!("nonsense: 1")).await?;
@@ -107,7 +109,6 @@ async fn where_no_version_was_ever_whole_nothing_is_done_and_people_are_paged() 
 }
 
 /// What cannot be read is forbidden: for a moment where that passes, and with a person where it does not.
-#[tokio::test]
 async fn rules_that_cannot_be_read_hold_back() -> Result<()> {
     for (how, expected) in [(How::Throttled, None), (How::Denied, Some("AwaitingApproval"))] {
         let lab = Lab::durable().await?;
@@ -130,7 +131,6 @@ async fn rules_that_cannot_be_read_hold_back() -> Result<()> {
 }
 
 /// A quarter of an hour's places is kept for Critical; the next hour has places again.
-#[tokio::test]
 async fn an_hour_has_so_many_places_and_a_quarter_is_kept_for_critical() -> Result<()> {
     let lab = Lab::durable().await?;
     lab.put_policy("limits: {credentials-per-hour: 50}").await?;
@@ -141,7 +141,7 @@ async fn an_hour_has_so_many_places_and_a_quarter_is_kept_for_critical() -> Resu
     let mut outcomes = Vec::new();
     for n in 0..60 {
         let mut event = about_user(&lab, &format!("user-{n}")).await?;
-        freshen(&lab, &mut event, if n < 45 { 8.0 } else { 9.5 });
+        as_severe(&lab, &mut event, if n < 45 { 8.0 } else { 9.5 });
         let report = lab.deliver(&event).await?;
         outcomes.push((kind(&report).to_owned(), codes(&report).join(",")));
     }
@@ -153,21 +153,12 @@ async fn an_hour_has_so_many_places_and_a_quarter_is_kept_for_critical() -> Resu
     assert_eq!(outcomes[38].1, "credentials-per-hour");
     lab.clock.advance(Duration::from_secs(3_600))?;
     let mut event = about_user(&lab, "next-hour").await?;
-    freshen(&lab, &mut event, 8.0);
+    as_severe(&lab, &mut event, 8.0);
     assert_eq!(kind(&lab.deliver(&event).await?), "Contained");
     Ok(())
 }
 
-/// By the clock of the test, and as severe as that.
-fn freshen(lab: &Lab, event: &mut Value, severity: f64) {
-    let now = cordon::domain::Timestamp::from_millis(lab.clock.now_ms()).to_string();
-    event["detail"]["severity"] = json!(severity);
-    event["detail"]["updatedAt"] = json!(now);
-    event["detail"]["service"]["eventLastSeen"] = json!(now);
-}
-
 /// An Auto Scaling group that is told to have used up its replacements is asked about.
-#[tokio::test]
 async fn a_group_that_replaces_what_is_contained_is_asked_about_in_the_end() -> Result<()> {
     let lab = Lab::new(Setup { durable: true, world: &["scaling"], ..Setup::default() }).await?;
     lab.put_policy("limits: {replacements-per-day: 0}").await?;
@@ -182,7 +173,6 @@ async fn a_group_that_replaces_what_is_contained_is_asked_about_in_the_end() -> 
 }
 
 /// A limit that cannot be read is reached; one that is throttled is tried again.
-#[tokio::test]
 async fn limits_that_cannot_be_read_hold_back() -> Result<()> {
     for (how, expected) in [(How::Denied, Some("AwaitingApproval")), (How::Throttled, None)] {
         let lab = Lab::durable().await?;
@@ -208,7 +198,6 @@ async fn limits_that_cannot_be_read_hold_back() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
 async fn a_tag_has_a_person_asked_and_refuses_nothing() -> Result<()> {
     let lab = Lab::durable().await?;
     lab.put_policy("protections: [{tag: {key: tier, value: core}, because: customers notice}]").await?;

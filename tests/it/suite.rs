@@ -1,9 +1,10 @@
 //! `make faults`: all cells of the matrix, a storm, an attacker, a queue that doubles and delays, and nobody to be told; one table at the end.
 
 use crate::{
+    guards,
     lab::{Lab, Setup, differences, kind, undeclared},
     matrix::{self, Tally},
-    workers,
+    operator, rules, workers,
 };
 use anyhow::{Result, ensure};
 use cordon_support::{Fault, How, Lasting, Match, When};
@@ -17,6 +18,12 @@ async fn faults() -> Result<()> {
     let mut tally = Tally::default();
     rows(&mut tally).await;
     storm_of(200, &mut tally).await;
+    eprintln!("guards and budgets");
+    guards::rows(&mut tally).await;
+    guards::budgets(&mut tally).await;
+    for (name, cell) in rules::rows().into_iter().chain(operator::rows()) {
+        row(&mut tally, &name, cell).await;
+    }
     let cells = matrix::all().await?;
     // All of them take hours on two cores; a share is spread evenly over positions, faults and recoveries.
     let one_in: usize = std::env::var("CORDON_FAULTS_ONE_IN").map_or(Ok(1), |n| n.parse())?;
@@ -35,6 +42,7 @@ async fn every_row_of_the_suite_in_short() -> Result<()> {
     let mut tally = Tally::default();
     rows(&mut tally).await;
     storm_of(8, &mut tally).await;
+    guards::rows(&mut tally).await;
     println!("{tally}");
     ensure!(tally.wrong.is_empty(), "{}", tally.wrong.join("\n"));
     Ok(())
