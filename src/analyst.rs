@@ -71,7 +71,7 @@ impl Analyst {
         let hash = plan.hash();
         let (already, owed) = plan.steps.into_iter().partition(|step| step.change.is_already_so());
         plan.steps = owed;
-        let verdicts = guard::judge(&plan, case.mode, &self.rules.last().policy, &own, None);
+        let verdicts = guard::judge(&plan, case.mode, &self.rules.last(), &own, None);
         let outcome = match held_by {
             Some(incident) if plan.steps.is_empty() => {
                 Outcome::because(OutcomeKind::Joined, "nothing-new", nothing_new(&incident))

@@ -4,7 +4,7 @@
 use crate::{
     domain::Reason,
     playbooks::{Plan, PlannedStep},
-    policy::{Mode, Policy, Subject},
+    policy::{Mode, Policy, Rules, Subject},
 };
 
 /// What may be done with one step.
@@ -18,7 +18,8 @@ pub enum Verdict {
 
 /// Judges every step of the plan, in its order. `own` is the principal that Cordon runs with; `approved` the hash of the plan
 /// that an operator approved, which lets through what waited for him, and nothing that is declined.
-pub fn judge(plan: &Plan, mode: Mode, policy: &Policy, own: &Subject, approved: Option<&str>) -> Vec<Verdict> {
+pub fn judge(plan: &Plan, mode: Mode, rules: &Rules, own: &Subject, approved: Option<&str>) -> Vec<Verdict> {
+    let policy = &rules.policy;
     let is_approved = approved == Some(plan.hash().as_str());
     let most = policy.limits.steps_per_plan.get() as usize;
     let planned = plan.steps.iter().filter(|step| !step.is_asked_for).count();
@@ -29,6 +30,10 @@ pub fn judge(plan: &Plan, mode: Mode, policy: &Policy, own: &Subject, approved: 
             return Verdict::Declined(refusal);
         }
         match mode {
+            Mode::Approve | Mode::Contain if rules.is_blind => {
+                let why = "what the policy protects is not known, so nothing new is done, not even with approval";
+                Verdict::AwaitApproval(Reason::new("policy-unknown", why))
+            }
             Mode::Approve | Mode::Contain if is_approved || step.is_asked_for => Verdict::Contain,
             Mode::Observe => Verdict::Observe(Reason::new("mode", "mode is observe")),
             Mode::Approve => Verdict::AwaitApproval(Reason::new("mode", "mode is approve")),
@@ -129,7 +134,7 @@ mod tests {
     fn a_step_is_judged_by_whose_thing_it_changes() {
         const ARN: &str = "arn:aws:iam::111122223333:role/web";
         let own = subject("AROAOWNOWNOWNOWNOWN11", Some("arn:aws:iam::111122223333:role/cordon"));
-        let yaml = |text: &str| Policy::parse(text).unwrap();
+        let yaml = |text: &str| Rules::of(Policy::parse(text).unwrap());
         let (plain, ours) = (subject("AROAWEBWEBWEBWEBWEB11", Some(ARN)), own.clone());
         for (policy, mode, subject, steps, expected) in [
             ("version: 1", Mode::Contain, &plain, 1, "contain"),
@@ -210,9 +215,13 @@ mod tests {
     #[test]
     fn an_approval_lets_through_that_plan_and_nothing_that_is_declined() {
         let own = subject("AROAOWNOWNOWNOWNOWN11", None);
-        let (plain, policy) = (plan(subject("AROAWEBWEBWEBWEBWEB11", None), 1), Policy::default());
+        let (plain, policy) = (plan(subject("AROAWEBWEBWEBWEBWEB11", None), 1), Rules::default());
         let hash = plain.hash();
         assert_eq!(judge(&plain, Mode::Approve, &policy, &own, Some(&hash)), [Verdict::Contain]);
+        let blind = Rules { is_blind: true, ..Rules::default() };
+        for mode in [Mode::Approve, Mode::Contain] {
+            assert!(matches!(judge(&plain, mode, &blind, &own, Some(&hash))[..], [Verdict::AwaitApproval(_)]));
+        }
         assert!(matches!(
             judge(&plain, Mode::Approve, &policy, &own, Some("0123456789abcdef"))[..],
             [Verdict::AwaitApproval(_)]

@@ -25,10 +25,10 @@
 //!    │ ingest      tolerant reading → Finding (+ gaps)              pure
 //!    │ triage      Finding → situation, tool or victim, target      pure
 //!    │ assess      + policy, time → severity, mode, reasons         pure      } decision
-//!    ▼ round 1     claim the target · enter the incident · survey · who are we           one concurrent round
+//!    ▼ round 1     claim the target · enter the incident · survey · who are we · the rules in force     one concurrent round
 //!    │ playbook    Facts → Plan | Declined                          pure
 //!    │ guard       protections, limits, mode → a verdict a step     pure
-//!    ▼ round 2     journal every `before` · three rechecks to the queue · look around: who depends on the target
+//!    ▼ round 2     journal every `before` · three rechecks · look around: who depends on the target · take a place of the limits
 //!    │ guard       once more, with what was seen around it                pure
 //!    ▼ round 3     the cut: all its steps at once                   ← contained here
 //!    ▼ round 4     what the cut did not wait for (an instance's session deny)
@@ -36,7 +36,7 @@
 //!    │ notify      Report → SNS; log; metric; then the lease is given back
 //!    ▼ recheck     +5 s, +15 s, +60 s by queue delay: survey again, finish what is half done, contain again what was undone
 //!    ▼ sweep       every five minutes until the release: the same; and tell who was not told, ask again who has not answered
-//! operator: prepare · incidents · show · approve · release
+//! operator: incidents · show · approve · reject · release · contain · pause · resume · policy · prepare
 //! ```
 //!
 //! [`analyst`] is everything up to the verdicts and changes nothing; [`responder`] is the whole story; [`engine`] carries
@@ -94,6 +94,14 @@
 //! - What people are told is told before the lease is given back, so that two deliveries cannot both tell it.
 //! - The incident that opened a containment is the one that people know; others join it and hold it with it.
 //! - A target that was released is contained again only by evidence that is newer than the release.
+//! - An event is judged by the rules that were read last, while the ones in force are read beside the survey; where they differ, the lease
+//!   is given back, nothing was changed, and it is judged anew. So the policy costs no round.
+//! - Versions of the policy are items that are never changed; the newest that can be read is in force. Where none can, nothing new is done.
+//! - Limits are sets of members, taken in the round of the journal write: a repeat takes its own place again. What a person approved takes
+//!   none, and what was begun is finished.
+//! - Commands that tighten are written down and the responder acts; release is done by the operator function, with its own role. Its caller is
+//!   whom STS says that signed for this command; the function sends the signed request itself, to its own endpoint, never to one it is told.
+//! - A plan that a person rejected is not done unattended by that incident, whatever changes; another incident is judged by itself.
 //! - Without a table the journal lives in memory, so the function refuses every mode but `observe` unless its endpoint is
 //!   this machine.
 //! - `actions` and `survey` are the vocabulary of plans: pure modules may name their data, and can call nothing of them,

@@ -112,11 +112,20 @@ impl Responder {
             return Ok(self.concluded(ended("no-incident", format!("there is no incident `{id}`"))).await);
         };
         let nothing = || ended("nothing-to-recheck", format!("nothing was changed for incident {id}"));
+        let told_nobody = record.at.is_none();
         let IncidentRecord { treatment, approval, rejected, .. } = record;
         let Some(mut case) = treatment else { return Ok(self.concluded(nothing()).await) };
         let known = self.journal().read(&case.target.key()).await?;
         let is_held = known.is_some_and(|known| known.released.is_none() && !known.is_over());
-        let rules = self.analyst.rules.read().await?;
+        let rules = match self.analyst.rules.read().await {
+            Ok(rules) => rules,
+            // What is held is looked after whatever else does not answer.
+            Err(error) if is_held => {
+                tracing::error!(%error, "by the rules that are known");
+                self.analyst.rules.last()
+            }
+            Err(error) => return Err(error.into()),
+        };
         // An approval that nobody acted on in its time is none.
         let approval = approval.current(rules.policy.approval_expiry(), self.now());
         // What was allowed when it was judged may not be any more; what is held is looked after in any case.
@@ -135,6 +144,11 @@ impl Responder {
         let occasion = match approval.is_empty() {
             false => Occasion::Approved(approval),
             true if is_held || case.mode == Mode::Contain => Occasion::Recheck,
+            // Nobody was told of it, and it would only be asked about by now: as if it came just now.
+            true if told_nobody => {
+                case.rules = rules.stamp();
+                Occasion::Delivery
+            }
             true => return Ok(self.concluded(nothing()).await),
         };
         let report = self.treat(&case, &occasion, deadline).await?;

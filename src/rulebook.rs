@@ -44,7 +44,16 @@ impl RuleBook {
         let before = self.known();
         let (rules, good, text) = match self.journal.standing().await {
             Ok(standing) => self.judge(standing, before.as_ref()).await?,
-            Err(JournalError::Aws(error)) if error.is_passing() => return Err(error.into()),
+            Err(JournalError::Aws(error)) if error.is_passing() => {
+                // Whoever must go on without an answer goes on blind where nothing is known.
+                if before.is_none() && self.fixed.is_none() {
+                    let what = format!("the policy could not be read yet: {error}");
+                    let trouble = Trouble { about: "unread".to_owned(), what, at_most: Mode::Approve };
+                    let rules = Arc::new(Rules { is_blind: true, trouble: Some(trouble), ..Rules::default() });
+                    self.know(Known { rules, good: None, text: None });
+                }
+                return Err(error.into());
+            }
             Err(error) => {
                 let what = format!("the policy cannot be read, so nothing is contained unattended: {error}");
                 let trouble = Trouble { about: format!("unreadable {error}"), what, at_most: Mode::Approve };
@@ -52,7 +61,7 @@ impl RuleBook {
                 let rules = match (&good, &self.fixed) {
                     (_, Some(fixed)) => Rules::of(fixed.clone()),
                     (Some((version, policy)), None) => Rules { version: Some(*version), ..Rules::of(policy.clone()) },
-                    (None, None) => Rules::default(),
+                    (None, None) => Rules { is_blind: true, ..Rules::default() },
                 };
                 (Rules { trouble: Some(trouble), ..rules }, good, None)
             }
@@ -62,9 +71,12 @@ impl RuleBook {
             Some(known) if *known.rules == rules => known.rules,
             _ => Arc::new(rules),
         };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = Some(Known { rules: rules.clone(), good, text });
+        self.know(Known { rules: rules.clone(), good, text });
         Ok(rules)
+    }
+
+    fn know(&self, known: Known) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
     }
 
     fn known(&self) -> Option<Known> {
@@ -112,7 +124,13 @@ impl RuleBook {
             Err(problem) => problem,
         };
         let about = format!("version {version} {}", fingerprint(text.as_deref().unwrap_or_default()));
-        // INVARIANT: a broken policy leaves the last good one in force.
+        // INVARIANT: a broken policy leaves the last good one in force: the one that was seen last, else the newest of the history.
+        if let Some((good, policy)) = before.and_then(|known| known.good.clone()) {
+            let what = format!("policy version {version} is broken ({problem}); version {good} stays in force");
+            let trouble = Trouble { about, what, at_most: Mode::Contain };
+            let rules = Rules { version: Some(good), trouble: Some(trouble), ..Rules::of(policy.clone()) };
+            return Ok((rules, Some((good, policy)), None));
+        }
         for older in self.journal.policies(MOST_BACK).await? {
             if let Ok(policy) = parse(older.text.as_deref()) {
                 let good = older.version;
@@ -126,7 +144,7 @@ impl RuleBook {
             "policy version {version} is broken ({problem}), and so are all before it: nothing new is contained or asked about until one is put"
         );
         let trouble = Trouble { about, what, at_most: Mode::Observe };
-        Ok((Rules { trouble: Some(trouble), ..Rules::default() }, None, None))
+        Ok((Rules { is_blind: true, trouble: Some(trouble), ..Rules::default() }, None, None))
     }
 }
 

@@ -71,7 +71,7 @@ async fn handle(
 ) -> Result<Box<RawValue>, Error> {
     let payload = event.payload.get();
     match function.as_ref().map_err(Clone::clone)? {
-        Function::Operator(desk) => Ok(to_raw_value(&desk.serve(payload).await?)?),
+        Function::Operator(desk) => Ok(to_raw_value(&desk.serve(payload, &event.context.invoked_function_arn).await?)?),
         Function::Responder(responder) => {
             // The platform's clock is the real one, whatever a test makes of ours.
             let deadline = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);

@@ -3,9 +3,9 @@
 use super::deployment::{Deployment, Place};
 use crate::{
     analyst::Analyst,
-    domain::{AccessKeyId, InstanceId, Region, Report, RoleName, SessionName, UserName},
+    domain::{AccessKeyId, InstanceId, Region, Report, RoleName, SessionName, Timestamp, UserName},
     journal::IncidentRecord,
-    operator::{Answer, Command, Desk, Named, Request, Who, sign},
+    operator::{Answer, Command, Desk, Named, Request, Who, audience, sign},
     policy::Mode,
     rulebook::RuleBook,
 };
@@ -183,7 +183,7 @@ impl Deployment {
         match (&self.function, self.is_direct) {
             (_, true) => {
                 let desk = self.desk();
-                let who = Who::of(&self.aws, self.aws.identity().await?.clone()).await;
+                let who = Who::of(&self.aws, self.aws.identity().await?.clone()).await?;
                 Ok(desk.carry_out(command, &who).await?.unwrap_or_else(Answer::Refused))
             }
             (Some(function), false) => self.invoke(function, command).await,
@@ -195,7 +195,7 @@ impl Deployment {
 
     async fn invoke(&self, function: &str, command: &Command) -> anyhow::Result<Answer> {
         let text = serde_json::to_string(command)?;
-        let proof = sign(&self.aws, &text, &nonce()).await?;
+        let proof = sign(&self.aws, &text, &self.audience(function).await?, &nonce()).await?;
         let payload = serde_json::to_vec(&Request { command: text, proof })?;
         let call = self.aws.lambda().invoke().function_name(function).payload(Blob::new(payload));
         let answer = call.send().await.map_err(crate::aws::classify("lambda:Invoke"))?;
@@ -206,6 +206,15 @@ impl Deployment {
                 "function `{function}` failed: {said}\nas long as it does, --direct works with rights of your own"
             ),
         }
+    }
+
+    /// Of a function by name: in this account and region.
+    async fn audience(&self, function: &str) -> anyhow::Result<String> {
+        if function.starts_with("arn:") {
+            return Ok(audience(function));
+        }
+        let region = self.aws.home().context("which region? set AWS_REGION")?;
+        Ok(format!("{}/{region}/{function}", self.aws.identity().await?.account))
     }
 
     pub fn desk(&self) -> Desk {
@@ -358,7 +367,8 @@ impl Contain {
             What::AccessKey { id, how } => (Named::AccessKey { id: AccessKeyId::parse(&id)? }, how),
         };
         let deployment = how.place.open().await?;
-        let Some(report) = plan(&deployment, &target, &how.because).await? else {
+        let at = Timestamp::from_millis(deployment.clock.now_millis());
+        let Some(report) = plan(&deployment, &target, (&how.because, at)).await? else {
             return Ok(ExitCode::from(REFUSED));
         };
         for step in &report.steps {
@@ -375,17 +385,17 @@ impl Contain {
             println!("plan {}: nothing was changed", report.plan.as_deref().unwrap_or("none"));
             return Ok(ExitCode::SUCCESS);
         }
-        let command = Command::Contain { target, plan: report.plan, because: how.because };
+        let command = Command::Contain { target, plan: report.plan, because: how.because, at };
         Ok(print(deployment.command(&command).await?))
     }
 }
 
 /// The plan as the responder will make it; `None` where there is nothing to do, which was said.
-async fn plan(deployment: &Deployment, target: &Named, because: &str) -> anyhow::Result<Option<Report>> {
+async fn plan(deployment: &Deployment, target: &Named, said: (&str, Timestamp)) -> anyhow::Result<Option<Report>> {
     let desk = deployment.desk();
-    let who = Who::of(&deployment.aws, deployment.aws.identity().await?.clone()).await;
+    let who = Who::of(&deployment.aws, deployment.aws.identity().await?.clone()).await?;
     let rules = desk.rules.read().await?;
-    let case = match desk.case(target, because, &who, &rules).await? {
+    let case = match desk.case(target, said, &who, &rules).await? {
         Ok(case) => case,
         Err(refused) => {
             eprintln!("cordon: refused: {refused}");

@@ -285,6 +285,11 @@ impl RuleStore for MemoryJournal {
         ready(Ok(has_place)).boxed()
     }
 
+    fn give<'a>(&'a self, budget: &'a Budget) -> BoxFuture<'a, Result<(), JournalError>> {
+        self.content().budgets.entry(budget.key.clone()).or_default().remove(&budget.member);
+        ready(Ok(())).boxed()
+    }
+
     fn mark<'a>(&'a self, what: &'a str, _: Duration, _: Timestamp) -> BoxFuture<'a, Result<bool, JournalError>> {
         ready(Ok(self.content().marks.insert(what.to_owned()))).boxed()
     }

@@ -42,6 +42,8 @@ pub trait RuleStore: Send + Sync {
     fn set_pause<'a>(&'a self, pause: &'a Pause) -> BoxFuture<'a, Result<(), JournalError>>;
     /// Takes a place of the budget, or finds it taken by the same member; returns whether there was one.
     fn take<'a>(&'a self, budget: &'a Budget) -> BoxFuture<'a, Result<bool, JournalError>>;
+    /// Gives a place back.
+    fn give<'a>(&'a self, budget: &'a Budget) -> BoxFuture<'a, Result<(), JournalError>>;
     /// Marks something once; returns whether it was new. The mark is forgotten some time after `lasts`.
     fn mark<'a>(&'a self, what: &'a str, lasts: Duration, now: Timestamp) -> BoxFuture<'a, Result<bool, JournalError>>;
     fn is_marked<'a>(&'a self, what: &'a str) -> BoxFuture<'a, Result<bool, JournalError>>;

@@ -1,7 +1,7 @@
 //! A command and its answer, as they go over the wire. Pure.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use crate::domain::{AccessKeyId, IncidentId, InstanceId, Region, Report, RoleName, SessionName, UserName};
+use crate::domain::{AccessKeyId, IncidentId, InstanceId, Region, Report, RoleName, SessionName, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
@@ -38,11 +38,13 @@ pub enum Command {
     Resume {
         because: String,
     },
-    /// `plan` is the hash of the plan that the operator saw; without it guards ask as for any finding.
+    /// `plan` is the hash of the plan that the operator saw; without it guards ask as for any finding. The incident is named by `at`.
     Contain {
         target: Named,
         plan: Option<String>,
         because: String,
+        /// When the plan was made.
+        at: Timestamp,
     },
 }
 
@@ -98,6 +100,13 @@ pub struct Request {
     pub proof: super::Proof,
 }
 
+/// Which function a command is for, by its ARN: what one deployment was told serves at no other. `account/region/name`.
+pub fn audience(function: &str) -> String {
+    let mut parts = function.split(':').skip(3);
+    let (region, account, name) = (parts.next(), parts.next(), parts.nth(1));
+    [account, region, name].map(Option::unwrap_or_default).join("/")
+}
+
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "answer")]
@@ -136,6 +145,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_function_is_its_account_region_and_name() {
+        let arn = "arn:aws:lambda:eu-west-1:111122223333:function:cordon-operator";
+        assert_eq!(audience(arn), "111122223333/eu-west-1/cordon-operator");
+        assert_eq!(audience(&format!("{arn}:7")), audience(arn));
+    }
+
+    #[test]
     fn a_command_is_read_as_it_is_written_and_nothing_else_is_one() {
         let id = "amber-otter-k7m2q";
         for text in [
@@ -143,7 +159,7 @@ mod tests {
             format!(r#"{{"do":"reject","incident":"{id}","plan":"0123456789abcdef","because":"a test"}}"#),
             format!(r#"{{"do":"release","incident":"{id}","reactivate-keys":true}}"#),
             r#"{"do":"pause","minutes":60,"because":"a drill"}"#.to_owned(),
-            r#"{"do":"contain","target":{"kind":"user","name":"deploy"},"plan":null,"because":"x"}"#.to_owned(),
+            r#"{"do":"contain","target":{"kind":"user","name":"deploy"},"plan":null,"because":"x","at":"2026-11-20T12:00:00Z"}"#.to_owned(),
         ] {
             let command: Command = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
             let again = serde_json::to_string(&command).unwrap();

@@ -1,16 +1,16 @@
 //! Carries commands out. The same whoever it serves: the operator function, or the command line with a person's own rights.
 
-use super::{Answer, Command, LONGEST_TEXT, Named, Refused, Request, Who, refusal};
+use super::{Answer, Command, LONGEST_TEXT, Named, Refused, Request, Who, audience, proof::REMEMBERED, refusal};
 use crate::{
     aws::{Aws, AwsError, classify},
     clock::Clock,
     decision::Treatment,
     domain::{
         AccessKeyId, AccountId, FindingId, IncidentId, Outcome, OutcomeKind, Reason, Report, RoleId, RoleName,
-        SessionName, Severity, Target, Text, Timestamp, UserId, UserName, fingerprint,
+        SessionName, Severity, Target, Text, Timestamp, UserId, UserName, WAITS, fingerprint,
     },
     engine::{Asked, ReleaseError, Wishes, release},
-    journal::{Approved, Entry, IncidentRecord, Journal, JournalError, Rejected},
+    journal::{Approval, Approved, Entry, IncidentRecord, Journal, JournalError, Rejected},
     playbooks,
     policy::{LONGEST_PAUSE, Mode, Pause, Rules},
     recheck::Rechecks,
@@ -21,6 +21,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// So many open incidents are looked through for whoever commands.
 const MOST_OPEN: usize = 500;
+
+/// So old a plan may be whose target a person names.
+const MOST_PLANNING: Duration = Duration::from_secs(5 * 60);
 
 pub struct Desk {
     pub aws: Arc<Aws>,
@@ -56,8 +59,8 @@ impl Desk {
     ///
     /// # Errors
     /// Only where a repeat can help.
-    pub async fn serve(&self, payload: &str) -> Result<Answer, NotNow> {
-        match self.try_serve(payload).await? {
+    pub async fn serve(&self, payload: &str, function: &str) -> Result<Answer, NotNow> {
+        match self.try_serve(payload, function).await? {
             Ok(answer) => Ok(answer),
             Err(refused) => {
                 tracing::warn!(code = refused.code, why = refused.why, "refused");
@@ -66,21 +69,28 @@ impl Desk {
         }
     }
 
-    async fn try_serve(&self, payload: &str) -> Carried {
+    async fn try_serve(&self, payload: &str, function: &str) -> Carried {
         let request: Request = granted!(
             serde_json::from_str(payload)
                 .map_err(|_| refusal("no-command", "this function takes commands of the command line, nothing else"))
         );
-        let identity = granted!(request.proof.verify(&self.aws, &*self.journal, &request.command, self.now()).await?);
+        let now = self.now();
+        let nonce = granted!(request.proof.check(&request.command, &audience(function), now)).to_owned();
+        let identity = granted!(request.proof.who(&self.aws).await?);
         let command: Command = granted!(
             serde_json::from_str(&request.command)
                 .map_err(|error| refusal("no-command", Text::new(&error.to_string()).to_string()))
         );
-        let who = Who::of(&self.aws, identity).await;
+        let who = Who::of(&self.aws, identity).await?;
         let rules = self.rules.read().await?;
         if !rules.policy.operators.iter().any(|operator| operator.is(&who.subject)) {
             let why = format!("{} is no operator of the policy in force", who.arn);
             return Ok(Err(refusal("no-operator", why)));
+        }
+        // Only operators' nonces are kept.
+        let nonce = format!("nonce#{}#{nonce}", who.subject.unique_id);
+        if !self.journal.mark(&nonce, REMEMBERED, now).await? {
+            return Ok(Err(refusal("replayed", "this command was carried out before; sign it anew")));
         }
         self.carry_out(&command, &who).await
     }
@@ -89,7 +99,7 @@ impl Desk {
     /// Only where a repeat can help.
     pub async fn carry_out(&self, command: &Command, who: &Who) -> Carried {
         granted!(said(command));
-        granted!(self.has_no_part(who).await?);
+        granted!(self.has_no_part(command, who).await?);
         let done = match command {
             Command::Approve { incident, plan, with } => self.approve(incident, plan.as_deref(), with, who).await?,
             Command::Reject { incident, plan, because } => self.reject(incident, plan, because, who).await?,
@@ -99,7 +109,12 @@ impl Desk {
             }
             Command::Pause { minutes, because } => self.pause(*minutes, because, who).await?,
             Command::Resume { because } => self.resume(because, who).await?,
-            Command::Contain { target, plan, because } => self.contain(target, plan.as_deref(), because, who).await?,
+            Command::Contain { target, plan, because, at } => {
+                if at.age(self.now()).unwrap_or_default() > MOST_PLANNING || self.now().plus(MOST_PLANNING) < *at {
+                    return Ok(Err(refusal("stale", format!("the plan is from {at}: make it again"))));
+                }
+                self.contain(target, plan.as_deref(), (because, *at), who).await?
+            }
         };
         if done.is_ok() {
             tracing::info!(by = %who.arn, command = ?command, "carried out");
@@ -108,12 +123,20 @@ impl Desk {
     }
 
     /// INVARIANT: whoever an open incident is about commands nothing, whatever his rights.
-    async fn has_no_part(&self, who: &Who) -> Result<Result<(), Refused>, NotNow> {
+    async fn has_no_part(&self, command: &Command, who: &Who) -> Result<Result<(), Refused>, NotNow> {
+        // Whoever has one session of a role can have another: for what loosens, all of them are one.
+        let loosens = !matches!(command, Command::Approve { .. } | Command::Contain { .. });
         let (held, unanswered) = futures::try_join!(self.journal.held(MOST_OPEN), self.journal.unanswered(MOST_OPEN))?;
         let waiting = unanswered.into_iter().filter_map(|record| Some((record.id, record.treatment?.target)));
-        let open = held.into_iter().map(|known| (known.known_as().clone(), known.target)).chain(waiting);
+        // However many there are, what he is himself is looked up by its key.
+        let mut own = Vec::new();
+        for key in who.keys() {
+            own.extend(self.journal.read(&key).await?.filter(|known| known.is_held()));
+        }
+        let held = held.into_iter().chain(own);
+        let open = held.map(|known| (known.known_as().clone(), known.target)).chain(waiting);
         for (incident, target) in open {
-            if who.is_target(&target) {
+            if who.is_target(&target) || (loosens && who.is_of_role(&target)) {
                 let why = format!("{} is what incident {incident} is about: somebody else must command", who.arn);
                 return Ok(Err(refusal("own-incident", why)));
             }
@@ -173,10 +196,23 @@ impl Desk {
     }
 
     async fn reject(&self, id: &IncidentId, plan: &str, because: &str, who: &Who) -> Carried {
-        let (_, report) = granted!(self.shown(id).await?);
-        if report.outcome.kind != OutcomeKind::AwaitingApproval {
+        let (record, report) = granted!(self.shown(id).await?);
+        if !report.is_waiting() {
             let why = format!("incident {id} does not wait for approval; it is {}", report.outcome.kind);
             return Ok(Err(refusal("not-waiting", why)));
+        }
+        let approval = record.approval.current(self.rules.read().await?.policy.approval_expiry(), self.now());
+        let target = record.treatment.as_ref().map(|case| case.target.key());
+        let held = match &target {
+            Some(key) => self.journal.read(key).await?.filter(|known| known.is_held() && known.holders.contains(id)),
+            None => None,
+        };
+        // Whoever is not asked any more cannot say no; what he wants then is a release.
+        let was_contained = report.outcome.kind == OutcomeKind::AwaitingApproval && held.is_some();
+        if approval.plan.is_some() || was_contained {
+            let why =
+                format!("incident {id} was approved or contained meanwhile: look again, and release it if need be");
+            return Ok(Err(refusal("approved", why)));
         }
         if report.plan.as_deref() != Some(plan) {
             return Ok(Err(refusal(
@@ -186,11 +222,20 @@ impl Desk {
         }
         let (by, now) = (who.arn.to_string(), self.now());
         let rejected = Rejected { plan: plan.to_owned(), by: by.clone(), because: because.to_owned(), at: now };
+        // An approval that is over by now must not outlive the no.
+        self.journal.approve(id, &Approval::default()).await?;
         self.journal.reject(id, &rejected).await?;
-        self.journal.approve(id, &crate::journal::Approval::default()).await?;
         let why = format!("rejected by {by}: {because}");
         self.log(id, why.clone()).await?;
-        let report = Report { outcome: Outcome::because(OutcomeKind::Declined, "rejected", why), ..report };
+        let mut report = report;
+        for step in report.steps.iter_mut().filter(|step| step.state.starts_with(WAITS)) {
+            step.state = format!("rejected by {by}");
+        }
+        let reason = Reason::new("rejected", why);
+        match report.outcome.kind {
+            OutcomeKind::AwaitingApproval => report.outcome = Outcome::new(OutcomeKind::Declined, vec![reason]),
+            _ => report.outcome.reasons.push(reason),
+        }
         // The next sweep tells people.
         self.journal.conclude(id, &report, None, now).await?;
         let lines =
@@ -201,14 +246,19 @@ impl Desk {
     async fn release(&self, id: &IncidentId, wishes: Wishes, who: &Who) -> Carried {
         let Some(record) = self.journal.incident(id).await? else { return Ok(Err(unknown(id))) };
         let by = who.arn.to_string();
+        // Before anything goes back: what comes next needs an approval of its own, also if this is cut short.
+        self.journal.approve(id, &Approval::default()).await?;
         let released = match release(&self.aws, &*self.journal, &self.clock, id, wishes, &by).await {
             Ok(released) => released,
             Err(ReleaseError::Aws(error)) if error.is_passing() => return Err(error.into()),
             Err(ReleaseError::Journal(error)) => return Err(error.into()),
             Err(error) => return Ok(Err(refusal("not-released", error.to_string()))),
         };
-        self.log(id, format!("released by {by}: {}", released.outcome.kind)).await?;
         let report = released.conclude(&*self.journal, record, self.now()).await?;
+        // It is done and kept; that the containment's own timeline says so too is enough.
+        if let Err(error) = self.log(id, format!("released by {by}: {}", report.outcome.kind)).await {
+            tracing::error!(incident = %id, %error, "not logged");
+        }
         let lines = vec![format!("{} {id}", report.outcome.kind)];
         Ok(Ok(Answer::Done { lines, incident: Some(id.clone()), report: Some(Box::new(report)) }))
     }
@@ -248,14 +298,18 @@ impl Desk {
         Ok(Ok(Answer::done(vec!["resumed: the policy holds as it stands".to_owned()])))
     }
 
-    async fn contain(&self, named: &Named, plan: Option<&str>, because: &str, who: &Who) -> Carried {
+    async fn contain(&self, named: &Named, plan: Option<&str>, said: (&str, Timestamp), who: &Who) -> Carried {
         let rules = self.rules.read().await?;
-        let case = granted!(self.case(named, because, who, &rules).await?);
+        let because = said.0;
+        let case = granted!(self.case(named, said, who, &rules).await?);
         let (id, by) = (case.incident.clone(), who.arn.to_string());
         self.journal.open(&id, Some(&case), self.now()).await?;
+        // Where the message below is lost, the sweep finds it.
+        let begun = Outcome::because(OutcomeKind::AwaitingApproval, "named", "commanded, and not looked at yet");
+        self.journal.conclude(&id, &case.report(begun), None, self.now()).await?;
         if let Some(plan) = plan {
             let approved = Approved { hash: plan.to_owned(), at: self.now(), by: by.clone(), lines: Vec::new() };
-            let approval = crate::journal::Approval { plan: Some(approved), offers: BTreeMap::new() };
+            let approval = Approval { plan: Some(approved), offers: BTreeMap::new() };
             self.journal.approve(&id, &approval).await?;
         }
         self.log(&id, format!("{named} is to be contained, by {by}: {because}")).await?;
@@ -271,7 +325,7 @@ impl Desk {
     pub async fn case(
         &self,
         named: &Named,
-        because: &str,
+        (because, at): (&str, Timestamp),
         who: &Who,
         rules: &Rules,
     ) -> Result<Result<Treatment, Refused>, NotNow> {
@@ -300,8 +354,8 @@ impl Desk {
         };
         let now = self.now();
         let account = target.account().clone();
-        // The same person naming the same thing in the same minute means one incident.
-        let name = fingerprint(&format!("{} {} {}", target.key(), who.arn, now.millis().div_euclid(60_000)));
+        // The same command, whoever makes its plan, means one incident.
+        let name = fingerprint(&format!("{} {} {}", target.key(), who.arn, at.millis()));
         let finding =
             FindingId::parse(&name).map_err(|error| AwsError::incomplete("incident id", &error.to_string()))?;
         let incident = IncidentId::of(account.as_str(), &finding);

@@ -6,7 +6,7 @@ mod desk;
 mod proof;
 mod who;
 
-pub use command::{Answer, Command, LONGEST_TEXT, Named, Refused, Request, refusal};
+pub use command::{Answer, Command, LONGEST_TEXT, Named, Refused, Request, audience, refusal};
 pub use desk::Desk;
 pub use proof::{Proof, sign};
 pub use who::Who;

@@ -5,7 +5,6 @@ use super::{Refused, refusal};
 use crate::{
     aws::{Aws, AwsError, Identity},
     domain::Timestamp,
-    journal::Journal,
 };
 use aws_smithy_runtime_api::{
     box_error::BoxError,
@@ -28,16 +27,17 @@ use std::{
 
 const COMMAND: &str = "x-cordon-command";
 const NONCE: &str = "x-cordon-nonce";
+const FUNCTION: &str = "x-cordon-function";
 const DATE: &str = "x-amz-date";
 /// What must be signed, or the proof is none.
-const SIGNED: [&str; 4] = ["host", DATE, COMMAND, NONCE];
+const SIGNED: [&str; 5] = ["host", DATE, COMMAND, NONCE, FUNCTION];
 /// What is sent on; nothing else of a proof is used, and never its host.
-const PASSED_ON: [&str; 7] =
-    ["authorization", "content-type", DATE, "x-amz-security-token", "x-amz-content-sha256", COMMAND, NONCE];
+const PASSED_ON: [&str; 8] =
+    ["authorization", "content-type", DATE, "x-amz-security-token", "x-amz-content-sha256", COMMAND, NONCE, FUNCTION];
 /// STS itself takes signatures for longer; a command is sent at once.
 const VALID: Duration = Duration::from_secs(5 * 60);
 /// After this a nonce cannot come again, because its proof has expired.
-const REMEMBERED: Duration = Duration::from_secs(60 * 60);
+pub const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 
 /// The headers of the signed request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +55,9 @@ fn digest(command: &str) -> String {
 ///
 /// # Errors
 /// Where there are no credentials, or no region.
-pub async fn sign(aws: &Aws, command: &str, nonce: &str) -> anyhow::Result<Proof> {
-    let signed = Signed { command: digest(command), nonce: nonce.to_owned(), headers: Arc::default() };
+pub async fn sign(aws: &Aws, command: &str, audience: &str, nonce: &str) -> anyhow::Result<Proof> {
+    let what = [(COMMAND, digest(command)), (FUNCTION, audience.to_owned()), (NONCE, nonce.to_owned())];
+    let signed = Signed { what, headers: Arc::default() };
     let headers = signed.headers.clone();
     let result = aws.sts().get_caller_identity().customize().interceptor(signed).send().await;
     let headers = std::mem::take(&mut *headers.lock().unwrap_or_else(PoisonError::into_inner));
@@ -70,8 +71,7 @@ pub async fn sign(aws: &Aws, command: &str, nonce: &str) -> anyhow::Result<Proof
 /// Adds what is to be signed, and keeps what was signed from being sent.
 #[derive(Debug)]
 struct Signed {
-    command: String,
-    nonce: String,
+    what: [(&'static str, String); 3],
     headers: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
@@ -87,8 +87,9 @@ impl Intercept for Signed {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let headers = context.request_mut().headers_mut();
-        headers.try_insert(COMMAND, self.command.clone())?;
-        headers.try_insert(NONCE, self.nonce.clone())?;
+        for (name, value) in &self.what {
+            headers.try_insert(*name, value.clone())?;
+        }
         Ok(())
     }
 
@@ -133,39 +134,22 @@ impl Intercept for InTheirName {
 }
 
 impl Proof {
-    /// Who signed, for this command, now and for the first time.
+    /// Who signed, as AWS says.
     ///
     /// # Errors
-    /// Why that is not known; the inner error is one that a repeat can mend.
-    pub async fn verify(
-        &self,
-        aws: &Aws,
-        journal: &dyn Journal,
-        command: &str,
-        now: Timestamp,
-    ) -> Result<Result<Identity, Refused>, AwsError> {
-        let nonce = match self.check(command, now) {
-            Ok(nonce) => nonce,
-            Err(refused) => return Ok(Err(refused)),
-        };
+    /// Why that is not known; the outer error is one that a repeat can mend.
+    pub async fn who(&self, aws: &Aws) -> Result<Result<Identity, Refused>, AwsError> {
         let headers = PASSED_ON.iter().filter_map(|name| Some(((*name).to_owned(), self.headers.get(*name)?.clone())));
         let call = aws.sts().get_caller_identity().customize().interceptor(InTheirName(headers.collect()));
-        let identity = match Identity::answered(call.send().await) {
-            Ok(identity) => identity,
-            Err(error) if error.is_passing() => return Err(error),
-            Err(error) => return Ok(Err(refusal("not-proven", format!("AWS does not know who signed this: {error}")))),
-        };
-        // Taken once it is known whose it is, so that nobody uses up the nonces of others.
-        let mark = format!("nonce#{}#{nonce}", identity.unique_id);
-        match journal.mark(&mark, REMEMBERED, now).await {
-            Ok(true) => Ok(Ok(identity)),
-            Ok(false) => Ok(Err(refusal("replayed", "this command was carried out before; sign it anew"))),
-            Err(error) => Ok(Err(refusal("journal", format!("whether it was sent before is not known: {error}")))),
+        match Identity::answered(call.send().await) {
+            Ok(identity) => Ok(Ok(identity)),
+            Err(error) if error.is_passing() => Err(error),
+            Err(error) => Ok(Err(refusal("not-proven", format!("AWS does not know who signed this: {error}")))),
         }
     }
 
-    /// All that can be seen without asking AWS. Returns the nonce.
-    fn check(&self, command: &str, now: Timestamp) -> Result<&str, Refused> {
+    /// All that can be seen without asking AWS: that it was signed for this command, for this function, and just now. Returns the nonce.
+    pub fn check(&self, command: &str, audience: &str, now: Timestamp) -> Result<&str, Refused> {
         let bad = |why: String| refusal("no-proof", why);
         let header = |name: &str| {
             let value = self.headers.get(name).map(String::as_str);
@@ -174,13 +158,16 @@ impl Proof {
         if let Some(odd) = self.headers.keys().find(|name| !PASSED_ON.contains(&name.as_str())) {
             return Err(bad(format!("`{}` is none of its headers", crate::domain::Text::new(odd))));
         }
-        let signed = header("authorization")?.split("SignedHeaders=").nth(1).unwrap_or_default();
-        let signed: Vec<&str> = signed.split([',', ' ']).next().unwrap_or_default().split(';').collect();
+        let signed = signed_headers(header("authorization")?);
+        let signed = signed.ok_or_else(|| bad("its signature has another form".to_owned()))?;
         if let Some(missing) = SIGNED.iter().find(|name| !signed.contains(name)) {
             return Err(bad(format!("`{missing}` is not signed")));
         }
         if header(COMMAND)? != digest(command) {
             return Err(bad("it was signed for another command".to_owned()));
+        }
+        if header(FUNCTION)? != audience {
+            return Err(bad(format!("it was signed for another function than {audience}")));
         }
         let at = moment(header(DATE)?).ok_or_else(|| bad("its date cannot be read".to_owned()))?;
         let is_new = at <= now.plus(VALID) && now <= at.plus(VALID);
@@ -191,6 +178,20 @@ impl Proof {
         let is_nonce = (16..=64).contains(&nonce.len()) && nonce.bytes().all(|byte| byte.is_ascii_hexdigit());
         if is_nonce { Ok(nonce) } else { Err(bad("its nonce has not 16 to 64 hexadecimal digits".to_owned())) }
     }
+}
+
+/// Each part once and in its place: what one reader takes for signed, no other must take for something else.
+fn signed_headers(authorization: &str) -> Option<Vec<&str>> {
+    let rest = authorization.strip_prefix("AWS4-HMAC-SHA256 ")?;
+    let [credential, signed, signature] = rest.split(',').map(str::trim_start).collect::<Vec<_>>().try_into().ok()?;
+    let scope = credential.strip_prefix("Credential=")?;
+    let (signed, signature) = (signed.strip_prefix("SignedHeaders=")?, signature.strip_prefix("Signature=")?);
+    let is_header = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b';';
+    let is_scope = |b: u8| b.is_ascii_alphanumeric() || b"/_-".contains(&b);
+    let is_whole = scope.bytes().all(is_scope)
+        && signed.bytes().all(is_header)
+        && signature.bytes().all(|b| b.is_ascii_hexdigit());
+    is_whole.then(|| signed.split(';').collect())
 }
 
 /// `20261120T120000Z`, as signatures write it.
@@ -206,15 +207,17 @@ fn moment(date: &str) -> Option<Timestamp> {
 mod tests {
     use super::*;
 
+    const HERE: &str = "111122223333/us-east-1/cordon-operator";
     const TEXT: &str = r#"{"do":"resume","because":"done"}"#;
 
     fn proof(change: impl FnOnce(&mut BTreeMap<String, String>)) -> Proof {
-        let authorization = "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20261120/us-east-1/sts/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-cordon-command;x-cordon-nonce, Signature=00";
+        let authorization = "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20261120/us-east-1/sts/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-cordon-command;x-cordon-function;x-cordon-nonce, Signature=00";
         let mut headers = BTreeMap::from(
             [("authorization", authorization), (DATE, "20261120T120000Z"), (NONCE, "0123456789abcdef")]
                 .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
         headers.insert(COMMAND.to_owned(), digest(TEXT));
+        headers.insert(FUNCTION.to_owned(), HERE.to_owned());
         change(&mut headers);
         Proof { headers }
     }
@@ -223,7 +226,7 @@ mod tests {
     fn what_is_no_proof_is_seen_before_aws_is_asked() {
         let at = |text: &str| Timestamp::parse(text).unwrap();
         let noon = at("2026-11-20T12:00:00Z");
-        let code = |proof: &Proof, text: &str, now| proof.check(text, now).err().map(|refused| refused.code);
+        let code = |proof: &Proof, text: &str, now| proof.check(text, HERE, now).err().map(|refused| refused.code);
         assert_eq!(code(&proof(|_| ()), TEXT, noon), None);
         assert_eq!(code(&proof(|_| ()), TEXT, at("2026-11-20T12:04:59Z")), None);
         for now in ["2026-11-20T12:05:01Z", "2026-11-20T11:54:59Z"] {
@@ -231,7 +234,7 @@ mod tests {
         }
         assert_eq!(code(&proof(|_| ()), r#"{"do":"resume","because":"other"}"#, noon).as_deref(), Some("no-proof"));
         type Break = fn(&mut BTreeMap<String, String>);
-        let breaks: [Break; 8] = [
+        let breaks: [Break; 12] = [
             |headers| drop(headers.remove("authorization")),
             |headers| drop(headers.remove(COMMAND)),
             |headers| drop(headers.remove(NONCE)),
@@ -242,6 +245,17 @@ mod tests {
             |headers| {
                 let signed = headers.get_mut("authorization").unwrap();
                 *signed = signed.replace(";x-cordon-nonce", "");
+            },
+            |headers| drop(headers.remove(FUNCTION)),
+            |headers| drop(headers.insert(FUNCTION.into(), "111122223333/us-east-1/staging-operator".into())),
+            // Two readers, two lists of what is signed.
+            |headers| {
+                let signed = headers.get_mut("authorization").unwrap();
+                *signed = signed.replace("Credential=", "SignedHeaders=host, Credential=");
+            },
+            |headers| {
+                let signed = headers.get_mut("authorization").unwrap();
+                *signed = signed.replace("Credential=AKIA", "Credential=SignedHeaders=host;AKIA");
             },
         ];
         for (n, harm) in breaks.into_iter().enumerate() {

@@ -14,6 +14,8 @@ pub struct Rules {
     pub policy: Policy,
     /// Of the table's history; `None`: the embedded default, or a file.
     pub version: Option<u32>,
+    /// What operators protect is not known: nothing that is not held may be done, not even with approval.
+    pub is_blind: bool,
     /// The newest version is not the one in force, or nothing could be read.
     pub trouble: Option<Trouble>,
     pub pause: Option<Pause>,

@@ -2,6 +2,7 @@
 
 use super::{
     Occasion, Responder, Retry,
+    operators::Places,
     told::{after_passage, changed_since, held_back, report},
 };
 use crate::{
@@ -42,7 +43,7 @@ impl Responder {
         let (rules, claim, opened, mut surveyed) = futures::join!(
             self.analyst.rules.read(),
             self.journal().claim(&key, &case.incident, since),
-            self.journal().open(&case.incident, Some(case), self.now()),
+            self.enter(case, occasion),
             self.analyst.survey(case),
         );
         let (lease, known, mut inbox) = match claim? {
@@ -65,10 +66,24 @@ impl Responder {
             }
         };
         let aws = &*self.analyst.aws;
-        let changed = rules.map(|rules| *occasion == Occasion::Delivery && rules.stamp() != case.rules);
+        let changed = match rules {
+            Ok(rules) => Ok(*occasion == Occasion::Delivery && rules.stamp() != case.rules),
+            // What is held or half done is looked after by the rules that are known; without any, nothing new is done.
+            Err(_) if *occasion != Occasion::Delivery => Ok(false),
+            Err(error) => Err(error),
+        };
         if !matches!(changed, Ok(false)) {
-            while let GivenBack::NotYet { inbox: more } = self.journal().give_back(&lease, &inbox).await? {
-                inbox = more;
+            loop {
+                match self.journal().give_back(&lease, &inbox).await {
+                    Ok(GivenBack::NotYet { inbox: more }) => inbox = more,
+                    // Whoever has the lease now has the inbox too.
+                    Ok(GivenBack::Yes) | Err(JournalError::LeaseLost(_)) => break,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            if changed.is_err() {
+                // Lambda's repeat comes after a minute, these sooner.
+                self.rechecks.send(&case.incident).await;
             }
             let answer = Err(changed.map_or_else(Retry::from, |_| Retry::RulesChanged));
             self.hand_over(case, &answer, &inbox).await;
@@ -236,7 +251,7 @@ impl Responder {
             let approved = approval.plan.as_ref().map(|plan| plan.hash.as_str());
             let begun = !held.is_empty() || approved == Some(plan.hash().as_str());
             plan.take_in(if begun { &offers } else { &none });
-            let verdicts = guard::judge(&plan, case.mode, &rules.policy, own, approved);
+            let verdicts = guard::judge(&plan, case.mode, &rules, own, approved);
             let verdicts = finish_what_is_held(&plan, verdicts, &held);
             Ok::<_, Outcome>((plan, verdicts))
         };
@@ -281,12 +296,12 @@ impl Responder {
                     look,
                     self.take_places(case, &first, costs)
                 ),
-                false => (Ok(()), None, look.await, Ok(Vec::new())),
+                false => (Ok(()), None, look.await, Ok(Places::default())),
             }
         };
         let ((written, mut sent, seen, over), early) = beside(before, &mut rest).await;
         written?;
-        let over = over?;
+        let Places { taken, over } = over?;
         if journalled {
             course.written();
         }
@@ -304,6 +319,9 @@ impl Responder {
             Ok(judged) => judged,
             Err(outcome) => return Ok(case.report(outcome)),
         };
+        if allowed(&second, &verdicts).next().is_none() {
+            self.give_places(taken).await;
+        }
         let withdrawn = course.withdraw(held_back(&second, &verdicts));
         worker.hold(course).await?;
         let due = worker.due(course);

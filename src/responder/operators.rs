@@ -1,13 +1,13 @@
 //! What operators have to do with a containment: the limits that they set, what they approved, and what they changed by hand.
 
-use super::{Responder, Retry};
+use super::{Occasion, Responder, Retry};
 use crate::{
     actions::AnyChange,
     aws::AwsError,
     decision::Treatment,
     domain::{Reason, Report},
     engine::{Course, changed_by},
-    journal::{Approval, JournalError},
+    journal::{Approval, IncidentRecord, JournalError},
     playbooks::Plan,
     policy::{Budget, Subject},
 };
@@ -17,24 +17,32 @@ use std::time::Duration;
 /// How long a recheck waits for CloudTrail's word before it contains again.
 const MOST_LOOKING: Duration = Duration::from_secs(2);
 
+/// What was taken, and why a person must be asked instead.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    pub taken: Vec<Budget>,
+    pub over: Vec<Reason>,
+}
+
 impl Responder {
     /// Takes the places that containing this unattended costs. Returns why a person must be asked instead.
     ///
     /// # Errors
     /// Where a repeat can find out.
-    pub(super) async fn take_places(&self, case: &Treatment, plan: &Plan, costs: bool) -> Result<Vec<Reason>, Retry> {
+    pub(super) async fn take_places(&self, case: &Treatment, plan: &Plan, costs: bool) -> Result<Places, Retry> {
+        let mut places = Places::default();
         if !costs {
-            return Ok(Vec::new());
+            return Ok(places);
         }
         let (rules, now) = (self.analyst.rules.last(), self.now());
         let group = plan.replaced_by.as_deref();
         let budgets = Budget::of(&case.target, group, case.report.severity, &rules.policy.limits, now);
         let taken = join_all(budgets.iter().map(|budget| self.journal().take(budget))).await;
-        let mut over = Vec::new();
-        for (budget, taken) in budgets.iter().zip(taken) {
+        let over = &mut places.over;
+        for (budget, taken) in budgets.into_iter().zip(taken) {
             let (limit, most) = (budget.limit, budget.most);
             match taken {
-                Ok(true) => {}
+                Ok(true) => places.taken.push(budget),
                 Ok(false) => {
                     let why =
                         format!("the policy's {limit} are used up: {most} at this severity, until {}", budget.ends);
@@ -48,7 +56,25 @@ impl Responder {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(over)
+        Ok(places)
+    }
+
+    /// What is not contained after all takes nobody else's place.
+    pub(super) async fn give_places(&self, taken: Vec<Budget>) {
+        for budget in taken {
+            if let Err(error) = self.journal().give(&budget).await {
+                tracing::warn!(limit = budget.limit, %error, "a place stays taken until its time is over");
+            }
+        }
+    }
+
+    /// The incident, entered by a delivery. A later look changes nothing of how it was judged: what caps that look may be over by the next.
+    pub(super) async fn enter(&self, case: &Treatment, occasion: &Occasion) -> Result<IncidentRecord, JournalError> {
+        if *occasion == Occasion::Delivery {
+            return self.journal().open(&case.incident, Some(case), self.now()).await;
+        }
+        let record = self.journal().incident(&case.incident).await?;
+        record.ok_or_else(|| JournalError::NoIncident(case.incident.clone()))
     }
 
     /// An offer is another by now than what was approved: that approval is over, and people are told what is offered now.

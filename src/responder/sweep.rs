@@ -3,6 +3,7 @@
 use super::{Responder, Retry};
 use crate::{
     actions::OwnGroups,
+    analyst::SurveyFailed,
     aws::{AwsError, classify},
     domain::{IncidentId, OutcomeKind, Reason, Report, Timestamp, VpcId},
     journal::{Containment, IncidentRecord},
@@ -43,7 +44,10 @@ impl Responder {
     /// Only where the journal does not answer. What fails by itself is counted, and tried again by the next sweep.
     pub async fn sweep(&self, deadline: Option<Timestamp>) -> Result<Swept, Retry> {
         let mut swept = Swept::default();
-        self.analyst.rules.read().await?;
+        if let Err(error) = self.analyst.rules.read().await {
+            tracing::error!(%error, "swept by the rules that are known");
+            swept.failed += 1;
+        }
         self.look_after_what_is_held(deadline, &mut swept).await?;
         self.answer_what_waits(&mut swept).await?;
         self.tell_digest(&mut swept).await?;
@@ -100,11 +104,16 @@ impl Responder {
         let Some(record) = self.journal().incident(listed).await?.filter(IncidentRecord::is_unanswered) else {
             return Ok(false);
         };
+        // Its message was lost, or the look that it asked for.
+        let expiry = self.analyst.rules.last().policy.approval_expiry();
+        if !record.approval.clone().current(expiry, self.now()).is_empty() {
+            self.rechecks.send_now(listed).await.map_err(SurveyFailed::from)?;
+            return Ok(false);
+        }
         let Some(mut report) = record.report else { return Ok(false) };
         if record.told.is_none() {
             return self.tell_once(&report).await;
         }
-        let expiry = self.analyst.rules.last().policy.approval_expiry();
         let asked = record.at.unwrap_or(record.opened);
         if asked.age(self.now()).is_none_or(|age| age < expiry) {
             return Ok(false);

@@ -133,3 +133,27 @@ async fn replay_against_an_account_shows_the_plan_that_contain_executes_and_chan
     assert_eq!(planned["plan"], done["plan"], "{planned:#}\n{done:#}");
     Ok(())
 }
+
+#[test]
+fn a_policy_is_checked_with_line_and_column_before_it_is_put_anywhere() {
+    for name in ["careful", "usual", "strict"] {
+        let example = run(&["policy", "example", name], "");
+        let text = String::from_utf8(example.stdout).unwrap();
+        let checked = run(&["policy", "check", "-"], &text);
+        assert!(checked.status.success(), "{name}: {}", String::from_utf8_lossy(&checked.stderr));
+    }
+    let wrong = run(&["policy", "check", "-"], "version: 1\nlimits:\n  instances-per-hour: 0\n");
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(said.contains("line 3, column 23") && said.contains("allowed are 1 to 1000"), "{said}");
+    let unknown = run(&["policy", "example", "lax"], "");
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("careful, usual, strict"));
+    let schema: Value = serde_json::from_slice(&run(&["policy", "schema"], "").stdout).unwrap();
+    assert_eq!(schema["properties"]["limits"]["$ref"], "#/$defs/Limits");
+    // A command says where it would go, or what is missing.
+    let nowhere = run(&["pause", "--because", "x", "--table", "cordon"], "");
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nowhere.stderr).contains("--function"), "{nowhere:?}");
+    let year = run(&["pause", "--because", "x", "--minutes", "525600", "--table", "cordon"], "");
+    assert_eq!(year.status.code(), Some(2), "{year:?}");
+}

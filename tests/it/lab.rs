@@ -197,7 +197,7 @@ impl Lab {
         env.push(("CORDON_TABLE".to_owned(), durable.table.clone()));
         env.push(("CORDON_RECHECK_QUEUE_URL".to_owned(), durable.queue.clone()));
         let function = Function::start(FunctionOptions { binary: responder(), env, log: Log::Capture }).await?;
-        self.proxy.serve_function("cordon-operator", std::sync::Arc::new(function));
+        self.proxy.serve_function("cordon-operator", &self.account, std::sync::Arc::new(function));
         Ok(())
     }
 

@@ -102,11 +102,12 @@ async fn what_is_forged_replayed_stale_or_signed_by_others_is_refused() -> Resul
         assert_eq!(code(payload).await?, "no-command", "{payload}");
     }
     let text = json!({"do": "pause", "minutes": 60, "because": "a test"}).to_string();
-    let sign = async |person: &Person, text: &str| {
+    let sign_for = async |function: &str, person: &Person, text: &str| {
         let request = json!({"op": "sign", "account": lab.account, "endpoint": lab.proxy.endpoint(), "command": text,
-            "key": person.key, "secret": person.secret});
+            "key": person.key, "secret": person.secret, "function": function});
         lab.boto3.request(request).await
     };
+    let sign = async |person: &Person, text: &str| sign_for("cordon-operator", person, text).await;
     let request = |text: &str, proof: &Value| json!({"command": text, "proof": {"headers": proof}}).to_string();
     let proof = sign(&ann, &text).await?;
     // Forged: another command under that signature, a changed signature, a secret that is not his.
@@ -119,6 +120,9 @@ async fn what_is_forged_replayed_stale_or_signed_by_others_is_refused() -> Resul
     assert_eq!(code(&request(&text, &sign(&impostor, &text).await?)).await?, "not-proven");
     let unknown = Person { key: "AKIAIOSFODNN7EXAMPLE".to_owned(), ..lab.person("oscar").await? };
     assert_eq!(code(&request(&text, &sign(&unknown, &text).await?)).await?, "not-proven");
+    // Meant for the function of another deployment.
+    let elsewhere = sign_for("staging-operator", &ann, &text).await?;
+    assert_eq!(code(&request(&text, &elsewhere)).await?, "no-proof");
     // Taken once, and not twice.
     let answer = lab.invoke_operator(&request(&text, &proof)).await?;
     assert_eq!(answer["answer"], "done", "{answer}");
@@ -197,6 +201,8 @@ async fn what_is_rejected_is_neither_done_nor_asked_about_again() -> Result<()> 
     assert!(told.iter().any(|m| m["Message"].as_str().unwrap().contains("our own test")), "{told:#?}");
     let again = lab.deliver(&lab.newer(&event)?).await?;
     assert_eq!(kind(&again), "Joined", "{again:#}");
+    let all = lab.cordon_as(&ann, &["approve", "--all-waiting"]).await?;
+    assert!(said(&all).contains("no incident waits"), "{}", said(&all));
     // Not even where the policy would contain it by now.
     lab.put_policy("max-finding-age-minutes: 1440\n").await?;
     let again = lab.deliver(&lab.newer(&event)?).await?;

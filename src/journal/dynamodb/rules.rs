@@ -5,7 +5,7 @@ use super::{DynamoJournal, Item, SCHEMA, V, checked, json, key, string, text};
 use crate::{
     aws::{AwsError, classify},
     domain::Timestamp,
-    journal::{JournalError, PolicyVersion, RuleStore, Standing},
+    journal::{JournalError, PolicyVersion, RuleStore, Standing, unique},
     policy::{Budget, Pause},
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -31,9 +31,16 @@ impl DynamoJournal {
     }
 
     /// Puts an item that is not there yet.
-    async fn put_new(&self, item: Item) -> Result<bool, JournalError> {
+    async fn put_new(&self, mut item: Item) -> Result<bool, JournalError> {
+        // Repeated after a lost answer it finds its own token.
+        item.insert("token".to_owned(), V::S(unique()));
+        let token = item.get("token").cloned().unwrap_or(V::Null(true));
         let call = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        match call.condition_expression("attribute_not_exists(pk)").send().await.map_err(classify("dynamodb:PutItem")) {
+        let call = call
+            .condition_expression("attribute_not_exists(pk) OR #token = :token")
+            .expression_attribute_names("#token", "token")
+            .expression_attribute_values(":token", token);
+        match call.send().await.map_err(classify("dynamodb:PutItem")) {
             Ok(_) => Ok(true),
             Err(AwsError::Conflict { .. }) => Ok(false),
             Err(error) => Err(error.into()),
@@ -130,6 +137,21 @@ impl RuleStore for DynamoJournal {
 
     fn take<'a>(&'a self, budget: &'a Budget) -> BoxFuture<'a, Result<bool, JournalError>> {
         self.take_once(budget).boxed()
+    }
+
+    fn give<'a>(&'a self, budget: &'a Budget) -> BoxFuture<'a, Result<(), JournalError>> {
+        async move {
+            let call = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .set_key(Some(key(format!("BUDGET#{}", budget.key), "HEAD")))
+                .update_expression("DELETE members :members")
+                .expression_attribute_values(":members", V::Ss(vec![budget.member.clone()]));
+            call.send().await.map_err(classify("dynamodb:UpdateItem"))?;
+            Ok(())
+        }
+        .boxed()
     }
 
     fn mark<'a>(&'a self, what: &'a str, lasts: Duration, now: Timestamp) -> BoxFuture<'a, Result<bool, JournalError>> {

@@ -86,6 +86,7 @@ def sign(_aws: Aws, region: str, request: dict[str, Any]) -> dict[str, str]:
     headers = {
         "content-type": "application/x-www-form-urlencoded",
         "x-cordon-command": hashlib.sha256(request["command"].encode()).hexdigest(),
+        "x-cordon-function": f"{request['account']}/{region}/{request.get('function', 'cordon-operator')}",
         "x-cordon-nonce": secrets.token_hex(16),
     }
     asked = AWSRequest("POST", f"{request['endpoint']}/", headers, body)

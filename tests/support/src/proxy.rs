@@ -140,8 +140,8 @@ impl Proxy {
     }
 
     /// Answers Lambda's Invoke of that name with the function.
-    pub fn serve_function(&self, name: &str, function: Arc<Function>) {
-        self.shared.state().functions.insert(name.to_owned(), function);
+    pub fn serve_function(&self, name: &str, account: &str, function: Arc<Function>) {
+        self.shared.state().functions.insert(name.to_owned(), (account.to_owned(), function));
     }
 
     /// Throttles every nth call, whatever it is.
@@ -193,8 +193,8 @@ struct State {
     of_operation: HashMap<String, u32>,
     traps: Vec<Trap>,
     throttles_one_in: Option<u64>,
-    /// What Lambda's Invoke finds, by name.
-    functions: HashMap<String, Arc<Function>>,
+    /// What Lambda's Invoke finds, by name, with its account.
+    functions: HashMap<String, (String, Arc<Function>)>,
     /// The open batch, counted from the start.
     batch: u64,
     /// The batch that is round 1.

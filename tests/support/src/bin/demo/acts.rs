@@ -24,7 +24,10 @@ impl Story<'_> {
     /// The groups of each VPC are made ahead.
     pub async fn prepare(&mut self) -> Result<()> {
         self.screen.heading("prepared: an empty group and an open one in each VPC, before they are needed");
-        self.screen.prose(Style::Dim, &format!("The command line has CORDON_TABLE={TABLE}, as the function has."));
+        self.screen.prose(
+            Style::Dim,
+            &format!("The command line has CORDON_TABLE={TABLE}, as the function has, and CORDON_DIRECT=true."),
+        );
         let ended = self.cordon("prepare", Says::Most).await?;
         self.check_code(&ended, 0)
     }
