@@ -7,7 +7,7 @@ use crate::{
     operator, rules, workers,
 };
 use anyhow::{Result, ensure};
-use cordon_support::{Fault, How, Lasting, Match, When};
+use cordon_support::{Answer, Fault, How, Lasting, Match, When};
 use futures::FutureExt;
 use serde_json::{Value, json};
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
@@ -53,6 +53,7 @@ async fn rows(tally: &mut Tally) {
     row(tally, "attacker: undoes all he sees until before the last recheck", attacker(Undoes::UntilTheLastRecheck))
         .await;
     row(tally, "attacker: undoes once more than the bound", attacker(Undoes::OnceMore)).await;
+    row(tally, "workers: two at once on one target", two_at_once()).await;
     row(tally, "queue: rechecks doubled, late, reordered", queue()).await;
     row(tally, "people: nobody can be told during the whole containment", people()).await;
 }
@@ -151,6 +152,28 @@ async fn undo(lab: &Lab, keys: &mut usize) -> Result<()> {
         lab.call("iam", "delete_access_key", old).await?;
         lab.call("iam", "create_access_key", json!({"UserName": user})).await?;
     }
+    Ok(())
+}
+
+/// One stands still right before the cut, another gets the same event: it joins, and touches nothing.
+async fn two_at_once() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let event = lab.event("key-used-from-outside")?;
+    let stopped = lab.proxy.stop_at(Match::operation("AttachUserPolicy"), When::Before);
+    let other = lab.another("contain", None).await?;
+    let look = async {
+        stopped.await?;
+        let changes = lab.changes();
+        let answer = other.invoke(&event).await;
+        lab.function.kill().await;
+        let Answer::Response(report) = answer? else { anyhow::bail!("the other failed") };
+        ensure!(kind(&report) == "Joined", "{report:#}");
+        ensure!(lab.changes() == changes, "{:?} after {changes:?}", lab.changes());
+        anyhow::Ok(())
+    };
+    let (died, looked) = futures::join!(lab.function.invoke(&event), look);
+    looked?;
+    ensure!(died.is_err(), "it answered {died:?}");
     Ok(())
 }
 
