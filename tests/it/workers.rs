@@ -22,7 +22,22 @@ pub async fn run(lab: &Lab, events: Vec<Value>, workers: usize, each: Duration) 
     let died = AtomicUsize::new(0);
     let queue = Mutex::new(VecDeque::from(events));
     let crew: Vec<Mutex<Option<Arc<Function>>>> = (0..workers).map(|_| Mutex::new(None)).collect();
-    let at_work = futures::future::try_join_all(crew.iter().map(|seat| work(lab, &queue, seat)));
+    let later = Mutex::new(Vec::new());
+    let at_work = async {
+        let mut answered = 0;
+        for _ in 0..MOST_TRIES {
+            let wave = futures::future::try_join_all(crew.iter().map(|seat| work(lab, &queue, &later, seat))).await?;
+            answered += wave.into_iter().sum::<usize>();
+            let again = std::mem::take(&mut *later.lock().unwrap());
+            if again.is_empty() {
+                return anyhow::Ok(answered);
+            }
+            // Lambda repeats what died a minute later, when the leases of the dead have ended.
+            lab.clock.advance(Duration::from_secs(60))?;
+            queue.lock().unwrap().extend(again);
+        }
+        anyhow::bail!("some died {MOST_TRIES} times")
+    };
     let killer = async {
         for turn in 0.. {
             tokio::time::sleep(each).await;
@@ -34,12 +49,17 @@ pub async fn run(lab: &Lab, events: Vec<Value>, workers: usize, each: Duration) 
         }
     };
     tokio::select! {
-        answered = at_work => Ok((answered?.into_iter().sum(), died.load(Ordering::Relaxed))),
+        answered = at_work => Ok((answered?, died.load(Ordering::Relaxed))),
         () = killer => unreachable!("it never ends"),
     }
 }
 
-async fn work(lab: &Lab, queue: &Mutex<VecDeque<Value>>, seat: &Mutex<Option<Arc<Function>>>) -> Result<usize> {
+async fn work(
+    lab: &Lab,
+    queue: &Mutex<VecDeque<Value>>,
+    later: &Mutex<Vec<Value>>,
+    seat: &Mutex<Option<Arc<Function>>>,
+) -> Result<usize> {
     let mut answered = 0;
     loop {
         let Some(event) = queue.lock().unwrap().pop_front() else { return Ok(answered) };
@@ -57,12 +77,18 @@ async fn work(lab: &Lab, queue: &Mutex<VecDeque<Value>>, seat: &Mutex<Option<Arc
                 }
             };
             match function.invoke(&event).await {
-                Ok(Answer::Response(_)) => break,
-                // Lambda would come again.
+                Ok(Answer::Response(_)) => {
+                    answered += 1;
+                    break;
+                }
+                // Lambda would come again; what was given back can be had at once.
                 Ok(Answer::Error(_)) => {}
-                Err(_) => *seat.lock().unwrap() = None,
+                Err(_) => {
+                    *seat.lock().unwrap() = None;
+                    later.lock().unwrap().push(event.clone());
+                    break;
+                }
             }
         }
-        answered += 1;
     }
 }
