@@ -56,7 +56,7 @@ impl RuleBook {
             }
             Err(error) => {
                 let what = format!("the policy cannot be read, so nothing is contained unattended: {error}");
-                let trouble = Trouble { about: format!("unreadable {error}"), what, at_most: Mode::Approve };
+                let trouble = Trouble { about: "unreadable".to_owned(), what, at_most: Mode::Approve };
                 let good = before.as_ref().and_then(|known| known.good.clone());
                 let rules = match (&good, &self.fixed) {
                     (_, Some(fixed)) => Rules::of(fixed.clone()),

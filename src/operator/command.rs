@@ -80,6 +80,18 @@ impl Command {
         }
     }
 
+    /// What is done, in a word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Approve { .. } => "approve",
+            Self::Reject { .. } => "reject",
+            Self::Release { .. } => "release",
+            Self::Pause { .. } => "pause",
+            Self::Resume { .. } => "resume",
+            Self::Contain { .. } => "contain",
+        }
+    }
+
     /// Why a person wants it, where he must say so.
     pub fn because(&self) -> Option<&str> {
         match self {

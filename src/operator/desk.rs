@@ -117,7 +117,8 @@ impl Desk {
             }
         };
         if done.is_ok() {
-            tracing::info!(by = %who.arn, command = ?command, "carried out");
+            let incident = command.incident().map(ToString::to_string);
+            tracing::info!(by = %who.arn, command = command.word(), incident, "carried out");
         }
         Ok(done)
     }

@@ -85,7 +85,9 @@ impl Rules {
     /// Names what they are, so that a decision by other rules is seen.
     pub fn stamp(&self) -> String {
         let version = self.version.map_or_else(|| "embedded".to_owned(), |version| version.to_string());
-        let rest = format!("{:?} {:?}", self.trouble, self.pause);
+        // Without the words of the trouble, which AWS may choose anew each time.
+        let cap = self.trouble.as_ref().map(|trouble| trouble.at_most);
+        let rest = format!("{} {cap:?} {:?}", self.is_blind, self.pause);
         format!("{version}#{}", fingerprint(&rest))
     }
 }
