@@ -41,8 +41,8 @@ async fn half_a_release_is_not_finished_by_a_finding() -> Result<()> {
         ] {
             lab.proxy.fail(fails(operation, None, How::Denied));
         }
-        // The claim, and the write that says what will be done; the one that says what came of it is lost.
-        lab.proxy.fail(fails("UpdateItem", Some(3), How::Denied));
+        // Approvals are ended, the claim, and the write that says what will be done; the one that says what came of it is lost.
+        lab.proxy.fail(fails("UpdateItem", Some(4), How::Denied));
         released(&lab, &incident(&report), &["--reactivate-keys"], 1).await?;
         lab.proxy.heal();
         assert_eq!(differences(&contained, &lab.dump().await?), Vec::<String>::new());
