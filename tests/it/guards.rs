@@ -220,6 +220,16 @@ async fn a_few_instances_take_the_places_of_an_hour() -> Result<()> {
     instances(6, 4).await
 }
 
+#[tokio::test]
+#[ignore = "takes minutes: make faults"]
+async fn sixty_of_a_kind_take_the_places_of_an_hour() -> Result<()> {
+    let mut tally = Tally::default();
+    budgets(&mut tally).await;
+    println!("{tally}");
+    ensure!(tally.wrong.is_empty(), "{}", tally.wrong.join("\n"));
+    Ok(())
+}
+
 /// Sixty of a kind in an hour, under the default's limits; the last ones are Critical.
 pub async fn budgets(tally: &mut Tally) {
     tally.count("budgets: 60 instances in an hour".to_owned(), "instances", instances(60, 20).await);
