@@ -1,7 +1,7 @@
 //! Several workers on one account, some of whom die: what Lambda's concurrency and its repeats make of a burst.
 
 use crate::lab::Lab;
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use cordon_support::{Answer, Function};
 use serde_json::Value;
 use std::{
@@ -63,31 +63,23 @@ async fn work(
     let mut answered = 0;
     loop {
         let Some(event) = queue.lock().unwrap().pop_front() else { return Ok(answered) };
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            ensure!(tries <= MOST_TRIES, "given up after {MOST_TRIES} tries: {event}");
-            let sitting = seat.lock().unwrap().clone();
-            let function = match sitting {
-                Some(function) => function,
-                None => {
-                    let function = Arc::new(lab.another("contain", None).await?);
-                    *seat.lock().unwrap() = Some(function.clone());
-                    function
-                }
-            };
-            match function.invoke(&event).await {
-                Ok(Answer::Response(_)) => {
-                    answered += 1;
-                    break;
-                }
-                // Lambda would come again; what was given back can be had at once.
-                Ok(Answer::Error(_)) => {}
-                Err(_) => {
+        let sitting = seat.lock().unwrap().clone();
+        let function = match sitting {
+            Some(function) => function,
+            None => {
+                let function = Arc::new(lab.another("contain", None).await?);
+                *seat.lock().unwrap() = Some(function.clone());
+                function
+            }
+        };
+        match function.invoke(&event).await {
+            Ok(Answer::Response(_)) => answered += 1,
+            // Lambda comes again a minute later, whether it failed or died: by then its lease has ended, given back or not.
+            failed => {
+                if failed.is_err() {
                     *seat.lock().unwrap() = None;
-                    later.lock().unwrap().push(event.clone());
-                    break;
                 }
+                later.lock().unwrap().push(event);
             }
         }
     }
