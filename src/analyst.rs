@@ -3,7 +3,7 @@
 use crate::{
     actions::{AnyChange, Release},
     aws::{Aws, AwsError, Identity},
-    decision::{Decision, Treatment, decide},
+    decision::{Decision, Sensed, Treatment, decide},
     domain::{
         IncidentId, OfferReport, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, Timestamp, WAITS, Way,
     },
@@ -15,6 +15,8 @@ use crate::{
     policy::{Mode, Subject},
     rulebook::RuleBook,
     survey::{Facts, SurveyError},
+    triage,
+    watch::Watch,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,6 +24,7 @@ pub struct Analyst {
     pub aws: Arc<Aws>,
     pub journal: Arc<dyn Journal>,
     pub rules: RuleBook,
+    pub watch: Watch,
     /// CORDON_MODE: nothing goes above it.
     pub ceiling: Mode,
 }
@@ -39,13 +42,29 @@ pub enum SurveyFailed {
 pub type Surveyed = Result<(Facts, Subject), Outcome>;
 
 impl Analyst {
-    pub fn decide(&self, ingested: Ingested, now: Timestamp) -> Decision {
-        decide(ingested, &self.rules.last(), self.ceiling, now)
+    /// What an event is, by our rules and with what is known of whoever is behind it.
+    ///
+    /// # Errors
+    /// Where the journal does not answer.
+    pub async fn sense(&self, ingested: Ingested) -> Result<Sensed, JournalError> {
+        let sensed = self.watch.sense(ingested, &*self.journal).await?;
+        let Ok((finding, mut context)) = sensed else { return Ok(sensed) };
+        if !finding.detections.is_empty()
+            && let Some(actor) = triage::actor(&finding)
+        {
+            let held = self.journal.read(&actor.key()).await?.filter(|held| held.released.is_none() && !held.is_over());
+            context.actor_held_by = held.map(|held| held.known_as().clone());
+        }
+        Ok(Ok((finding, context)))
+    }
+
+    pub fn decide(&self, sensed: Sensed, now: Timestamp) -> Decision {
+        decide(sensed, &self.rules.last(), self.ceiling, now)
     }
 
     /// The report of an event with the full plan, changing nothing and telling nobody. Age is judged at `now`.
-    pub async fn look(&self, ingested: Ingested, now: Timestamp) -> Result<Report, SurveyFailed> {
-        match self.decide(ingested, now) {
+    pub async fn look(&self, sensed: Sensed, now: Timestamp) -> Result<Report, SurveyFailed> {
+        match self.decide(sensed, now) {
             Decision::Treat { treatment, .. } => self.observe(&treatment).await,
             Decision::Ended { judged: Some(judged), outcome } => Ok(judged.report(outcome)),
             Decision::Ended { judged: None, outcome } => Ok(Report::without_finding(outcome)),

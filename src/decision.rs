@@ -2,11 +2,12 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use crate::{
-    domain::{Finding, IncidentId, Lifecycle, Outcome, OutcomeKind, Partition, Report, Target, Text, Timestamp},
-    ingest::Ingested,
+    domain::{
+        Finding, IncidentId, Lifecycle, Outcome, OutcomeKind, Partition, Report, Situation, Target, Text, Timestamp,
+    },
     playbooks::{self, Playbook},
     policy::{Mode, Policy, Rules},
-    triage::{self, Assessment, Situation, Triage},
+    triage::{self, Assessment, Context, Triage},
 };
 use serde::{Deserialize, Serialize};
 
@@ -83,14 +84,17 @@ pub struct Judged {
     pub incident: IncidentId,
 }
 
-/// Judges what was ingested. `now` is the time by which age is judged.
-pub fn decide(ingested: Ingested, rules: &Rules, ceiling: Mode, now: Timestamp) -> Decision {
-    let finding = match ingested {
-        Ingested::Ended(outcome) => return Decision::Ended { judged: None, outcome },
-        Ingested::Finding(finding) => *finding,
+/// What the sensors and our rules make of an event, and what is known beside it; or how it ends.
+pub type Sensed = Result<(Box<Finding>, Context), Outcome>;
+
+/// Judges what was sensed. `now` is the time by which age is judged.
+pub fn decide(sensed: Sensed, rules: &Rules, ceiling: Mode, now: Timestamp) -> Decision {
+    let (finding, context) = match sensed {
+        Err(outcome) => return Decision::Ended { judged: None, outcome },
+        Ok((finding, context)) => (*finding, context),
     };
     let triage = triage::classify(&finding);
-    let assessment = triage::assess(&finding, &triage, rules, ceiling, now);
+    let assessment = triage::assess(&finding, &triage, &context, rules, ceiling, now);
     let incident = IncidentId::of(finding.account_shown.as_str(), &finding.id);
     let course = course(&finding, &triage);
     let judged = Box::new(Judged { finding, triage, assessment, incident });
@@ -156,6 +160,7 @@ impl Judged {
             situation: Some(triage.situation.to_string()),
             seen: finding.last_seen.or(finding.updated),
             remote: finding.remote.clone(),
+            is_expected: self.assessment.is_expected,
             decision: triage.reasons.iter().chain(&self.assessment.reasons).cloned().collect(),
             gaps: finding.gaps.iter().map(ToString::to_string).collect(),
             ..Report::without_finding(outcome)

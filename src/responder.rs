@@ -11,7 +11,7 @@ use crate::{
     analyst::{Analyst, SurveyFailed},
     aws::INCIDENT,
     clock::Clock,
-    decision::{Decision, Treatment},
+    decision::{Decision, Sensed, Treatment},
     domain::{IncidentId, Outcome, OutcomeKind, Report, Timestamp, fingerprint},
     engine::{EngineError, Illegal},
     ingest,
@@ -69,8 +69,9 @@ impl Responder {
     /// # Errors
     /// Only where a repeat of the delivery can help.
     pub async fn handle(&self, event: &str, deadline: Option<Timestamp>) -> Result<Report, Retry> {
+        let sensed = self.analyst.sense(ingest::event(event)).await?;
         for _ in 0..MOST_RULES {
-            match self.handle_by_last_rules(event, deadline).await {
+            match self.handle_by_last_rules(sensed.clone(), deadline).await {
                 // What it was judged by is not what is in force.
                 Err(Retry::RulesChanged) => {}
                 other => {
@@ -82,8 +83,8 @@ impl Responder {
         Err(Retry::RulesChanged)
     }
 
-    async fn handle_by_last_rules(&self, event: &str, deadline: Option<Timestamp>) -> Result<Report, Retry> {
-        let report = match self.analyst.decide(ingest::event(event), self.now()) {
+    async fn handle_by_last_rules(&self, sensed: Sensed, deadline: Option<Timestamp>) -> Result<Report, Retry> {
+        let report = match self.analyst.decide(sensed, self.now()) {
             Decision::Ended { judged: None, outcome } => Report::without_finding(outcome),
             Decision::Ended { judged: Some(judged), outcome } => {
                 let report = judged.report(outcome);

@@ -4,7 +4,7 @@ use crate::{
     domain::Arn,
     policy::{Mode, Policy},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -18,6 +18,8 @@ pub struct Settings {
     pub mode: Mode,
     /// Of a file; `None`: the table says, or the embedded default.
     pub policy: Option<Policy>,
+    /// Folder of further Sigma rules. It is read with the first record that needs rules, and what is wrong with it is announced then.
+    pub rules: Option<PathBuf>,
 }
 
 /// What this function takes; the shape of a payload never decides that.
@@ -33,11 +35,18 @@ pub enum Entry {
 pub struct SettingsError(pub Vec<String>);
 
 /// Variables of the contract that this version does not know how to honour. Set, they would promise what is not done.
-const NOT_YET: [&str; 3] = ["CORDON_CHAT_TOPIC_ARN", "CORDON_RULES", "CORDON_MEMBER_ROLE"];
+const NOT_YET: [&str; 2] = ["CORDON_CHAT_TOPIC_ARN", "CORDON_MEMBER_ROLE"];
 
 /// The ones that it honours.
-const KNOWN: [&str; 6] =
-    ["CORDON_ENTRY", "CORDON_TOPIC_ARN", "CORDON_MODE", "CORDON_POLICY", "CORDON_TABLE", "CORDON_RECHECK_QUEUE_URL"];
+const KNOWN: [&str; 7] = [
+    "CORDON_ENTRY",
+    "CORDON_TOPIC_ARN",
+    "CORDON_MODE",
+    "CORDON_POLICY",
+    "CORDON_TABLE",
+    "CORDON_RECHECK_QUEUE_URL",
+    "CORDON_RULES",
+];
 
 /// Read elsewhere: by the clock of tests.
 const ELSEWHERE: [&str; 1] = ["CORDON_TEST_CLOCK"];
@@ -117,7 +126,15 @@ impl Settings {
             problems.push("CORDON_TABLE is missing: there would be nothing to command".to_owned());
         }
         match mode {
-            Some(mode) if problems.is_empty() => Ok(Self { entry, topic, table, recheck_queue, mode, policy }),
+            Some(mode) if problems.is_empty() => Ok(Self {
+                entry,
+                topic,
+                table,
+                recheck_queue,
+                mode,
+                policy,
+                rules: get("CORDON_RULES").map(PathBuf::from),
+            }),
             _ => Err(SettingsError(problems)),
         }
     }
@@ -171,7 +188,7 @@ mod tests {
         let error = of(&[
             ("CORDON_MODE", "kontain"),
             ("CORDON_TOPIC", "x"),
-            ("CORDON_RULES", "t"),
+            ("CORDON_MEMBER_ROLE", "t"),
             ("CORDON_POLICY", "/nowhere/p.yaml"),
             ("CORDON_ENTRY", "operatr"),
         ])
@@ -180,7 +197,7 @@ mod tests {
         for part in [
             "CORDON_MODE is `kontain`",
             "CORDON_TOPIC is no variable",
-            "CORDON_RULES is set",
+            "CORDON_MEMBER_ROLE is set",
             "/nowhere/p.yaml",
             "CORDON_TOPIC_ARN is missing",
             "CORDON_ENTRY",

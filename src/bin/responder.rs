@@ -16,6 +16,7 @@ use cordon::{
     responder::Responder,
     rulebook::RuleBook,
     settings::{Entry, Settings, SettingsError},
+    watch::Watch,
 };
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::value::{RawValue, to_raw_value};
@@ -57,7 +58,8 @@ async fn start() -> Result<Function, SettingsError> {
     Ok(match (settings.entry, settings.topic) {
         (Entry::Events, Some(topic)) => {
             let notifier = Arc::new(SnsNotifier { aws: aws.clone(), topic });
-            let analyst = Analyst { aws, journal, rules, ceiling: settings.mode };
+            let watch = Watch::new(settings.rules);
+            let analyst = Analyst { aws, journal, rules, watch, ceiling: settings.mode };
             Function::Responder(Box::new(Responder { analyst, notifier, rechecks, clock }))
         }
         (Entry::Operator, _) => Function::Operator(Box::new(Desk { aws, journal, rules, rechecks, clock })),

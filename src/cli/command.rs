@@ -8,6 +8,7 @@ use crate::{
     operator::{Answer, Command, Desk, Named, Request, Who, audience, sign},
     policy::Mode,
     rulebook::RuleBook,
+    watch::Watch,
 };
 use anyhow::{Context, anyhow, bail};
 use aws_sdk_lambda::primitives::Blob;
@@ -403,7 +404,7 @@ async fn plan(deployment: &Deployment, target: &Named, said: (&str, Timestamp)) 
         }
     };
     let (aws, journal) = (deployment.aws.clone(), deployment.journal.clone());
-    let analyst = Analyst { aws, journal, rules: desk.rules, ceiling: Mode::Contain };
+    let analyst = Analyst { aws, journal, rules: desk.rules, watch: Watch::new(None), ceiling: Mode::Contain };
     let report = analyst.observe(&case).await?;
     println!("{}", case.target);
     Ok(Some(report))

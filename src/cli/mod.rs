@@ -7,6 +7,7 @@ mod permissions;
 mod playbooks;
 mod policy;
 mod replay;
+mod rules;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -45,6 +46,8 @@ enum Command {
     Permissions(permissions::Permissions),
     /// Check, put, show and compare what Cordon may do
     Policy(policy::PolicyCommand),
+    /// List, show and test the rules by which CloudTrail's records are judged
+    Rules(rules::Rules),
     /// List the playbooks, or show the page of one
     Playbooks(playbooks::Playbooks),
 }
@@ -65,6 +68,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Prepare(prepare) => prepare.run().await,
         Command::Permissions(permissions) => permissions.run(),
         Command::Policy(policy) => policy.run().await,
+        Command::Rules(rules) => rules.run(),
         Command::Playbooks(playbooks) => playbooks.run(),
     }
 }

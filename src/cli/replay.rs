@@ -6,12 +6,13 @@ use crate::{
     clock::Clock,
     decision::{Decision, Treatment, decide},
     domain::{Outcome, Report, Timestamp},
-    ingest::{self, Ingested, Piece},
-    journal::MemoryJournal,
+    ingest::{self, Piece},
+    journal::{MemoryJournal, MemoryTallies},
     policy::{Mode, Policy, Rules},
     rulebook::RuleBook,
     settings::read_policy,
     survey::Facts,
+    watch::{Watch, own_time},
 };
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -55,6 +56,9 @@ pub struct Replay {
     /// A policy document instead of the embedded default
     #[arg(long, env = "CORDON_POLICY")]
     policy: Option<PathBuf>,
+    /// A folder of further Sigma rules
+    #[arg(long, env = "CORDON_RULES")]
+    rules: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -81,7 +85,12 @@ impl Replay {
             None => Policy::default(),
         };
         let analyst = if self.against { Some(analyst(policy.clone(), self.mode.into()).await) } else { None };
-        let rules = Rules::of(policy);
+        let by = Judges {
+            rules: Rules::of(policy),
+            analyst,
+            watch: Watch::new(self.rules.clone()),
+            tallies: MemoryTallies::default(),
+        };
         let (mut counts, mut failed) = (BTreeMap::<String, usize>::new(), 0);
         for source in sources(&self.files)? {
             let text = match read(&source) {
@@ -93,7 +102,7 @@ impl Replay {
                 }
             };
             for piece in ingest::pieces(&text) {
-                let record = match self.judge(&piece, &rules, analyst.as_ref()).await {
+                let record = match self.judge(&piece, &by).await {
                     Ok(record) => record,
                     Err(error) => {
                         eprintln!("cordon: {}: {error:#}", source.display());
@@ -112,35 +121,35 @@ impl Replay {
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    async fn judge(&self, piece: &Piece, rules: &Rules, analyst: Option<&Analyst>) -> anyhow::Result<Record> {
-        let now = if self.now {
-            Timestamp::from_millis(Clock::system().now_millis())
-        } else {
-            own_time(&ingest::replayed(piece))
+    async fn judge(&self, piece: &Piece, by: &Judges) -> anyhow::Result<Record> {
+        let sensed = by.watch.sense(ingest::replayed(piece), &by.tallies).await?;
+        let now = match &sensed {
+            _ if self.now => Timestamp::from_millis(Clock::system().now_millis()),
+            Ok((finding, _)) => own_time(finding),
+            Err(_) => Timestamp::from_millis(0),
         };
-        let decision = decide(ingest::replayed(piece), rules, self.mode.into(), now);
-        let report = match analyst {
-            Some(analyst) => Some(analyst.look(ingest::replayed(piece), now).await?),
+        let report = match &by.analyst {
+            Some(analyst) => Some(analyst.look(sensed.clone(), now).await?),
             None => None,
         };
+        let decision = decide(sensed, &by.rules, self.mode.into(), now);
         Ok(Record { decision, report })
     }
+}
+
+/// What events are judged by.
+struct Judges {
+    rules: Rules,
+    analyst: Option<Analyst>,
+    watch: Watch,
+    tallies: MemoryTallies,
 }
 
 async fn analyst(policy: Policy, ceiling: Mode) -> Analyst {
     let journal = Arc::new(MemoryJournal::default());
     let aws = Arc::new(Aws::new(aws::configuration().await, journal.clone()));
     let rules = RuleBook::new(Some(policy), journal.clone());
-    Analyst { aws, journal, rules, ceiling }
-}
-
-/// The time at which the event itself was news.
-fn own_time(ingested: &Ingested) -> Timestamp {
-    let time = match ingested {
-        Ingested::Finding(finding) => finding.updated.or(finding.last_seen).or(finding.created),
-        Ingested::Ended(_) => None,
-    };
-    time.unwrap_or(Timestamp::from_millis(0))
+    Analyst { aws, journal, rules, watch: Watch::new(None), ceiling }
 }
 
 fn sources(files: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {

@@ -2,7 +2,8 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::{
-    AccessKeyId, AccountId, Arn, FindingId, FindingType, InstanceId, Partition, Region, Score, Text, Timestamp, VpcId,
+    AccessKeyId, AccountId, Arn, Confidence, FindingId, FindingType, Impact, InstanceId, Partition, Region, Score,
+    Severity, Situation, Text, Timestamp, VpcId,
 };
 use serde::Serialize;
 use std::fmt;
@@ -10,6 +11,7 @@ use std::fmt;
 /// A finding as the rest of Cordon sees it: ids are parsed, text is cleaned, what was odd is a [`Gap`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
+    pub source: Source,
     pub id: FindingId,
     /// `None` where the type has no grammar of a type; `type_shown` shows it nevertheless.
     pub kind: Option<FindingType>,
@@ -38,6 +40,59 @@ pub struct Finding {
     /// Addresses and domains of the other side, for people to read.
     pub remote: Vec<Text>,
     pub gaps: Vec<Gap>,
+    /// What our rules saw, the worst first; none where the sensor judged itself.
+    pub detections: Vec<Detection>,
+    /// The call in which they saw it.
+    pub call: Option<Call>,
+}
+
+/// Which sensor speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Source {
+    GuardDuty,
+    CloudTrail,
+    Config,
+    Alarm,
+}
+
+/// What one rule saw.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Detection {
+    /// The rule's id.
+    pub rule: String,
+    pub title: Text,
+    /// What the rule says of itself; triage knows better of most situations.
+    pub level: Severity,
+    pub situation: Situation,
+    pub impact: Impact,
+    pub confidence: Confidence,
+    /// The call was denied: he tried.
+    pub is_attempt: bool,
+    /// How many were seen within the rule's window.
+    pub counted: Option<u32>,
+    /// What was changed: its kind and its name.
+    pub subject: Option<(Text, Text)>,
+}
+
+/// A call that CloudTrail recorded, as far as triage asks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Call {
+    pub name: Text,
+    pub service: Text,
+    /// `user`, `role`, `root`, `service`, …
+    pub actor: Text,
+    /// Of the user, or of the role whose session he is.
+    pub caller: Option<Arn>,
+    pub from: Option<std::net::IpAddr>,
+    pub by_service: bool,
+    pub on_self: bool,
+    pub world_open: bool,
+    pub sensitive_port: bool,
+    /// Of what is open to the world.
+    pub ports: Vec<String>,
+    pub shared_publicly: bool,
+    /// Other accounts.
+    pub shared_with: Vec<String>,
 }
 
 impl Finding {
@@ -86,6 +141,11 @@ impl fmt::Display for Gap {
 pub enum Resource {
     Instance(InstanceResource),
     AccessKey(AccessKeyResource),
+    /// What a rule names: a trail, a group, a key, …
+    Named {
+        what: Text,
+        name: Text,
+    },
     /// A bucket, cluster, database, function, …: named for people, not parsed for a call.
     Other {
         what: &'static str,

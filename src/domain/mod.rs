@@ -6,13 +6,15 @@ mod ids;
 mod incident;
 mod outcome;
 mod severity;
+mod situation;
 mod text;
 mod timestamp;
 
 pub use text::fingerprint;
 
 pub use finding::{
-    AccessKeyResource, Action, Direction, Finding, Gap, InstanceResource, Lifecycle, Resource, Role, UserType,
+    AccessKeyResource, Action, Call, Detection, Direction, Finding, Gap, InstanceResource, Lifecycle, Resource, Role,
+    Source, UserType,
 };
 pub use ids::{
     AccessKeyId, AccountId, Arn, CredentialId, DeviceName, FindingId, FindingType, GroupId, IdError, InstanceId,
@@ -22,5 +24,6 @@ pub use ids::{
 pub use incident::{IncidentId, Target};
 pub use outcome::{OfferReport, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, WAITS, Way};
 pub use severity::{Score, Severity};
+pub use situation::{Confidence, Evidence, Impact, Situation, Standing};
 pub use text::Text;
 pub use timestamp::Timestamp;

@@ -99,6 +99,9 @@ pub struct Report {
     /// When the sensor last saw it.
     pub seen: Option<Timestamp>,
     pub remote: Vec<Text>,
+    /// The policy says that it is somebody's work: it is told in the digest alone.
+    #[serde(default)]
+    pub is_expected: bool,
     /// How severity, situation and mode came about.
     pub decision: Vec<Reason>,
     /// Hash of the sorted lines of the plan; an approval binds to it.
@@ -173,6 +176,7 @@ impl Report {
             target: None,
             seen: None,
             remote: Vec::new(),
+            is_expected: false,
             decision: Vec::new(),
             plan: None,
             steps: Vec::new(),

@@ -1,7 +1,7 @@
 //! The EventBridge envelope: which sensor speaks.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{Ingested, ended, guardduty};
+use super::{Ingested, cloudtrail, ended, guardduty};
 use crate::domain::{OutcomeKind, Text};
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use serde_json::Value;
@@ -20,6 +20,10 @@ pub fn open(mut value: Value) -> Ingested {
     };
     match (event.source.as_str(), event.detail_type.as_str()) {
         ("aws.guardduty", "GuardDuty Finding") => guardduty::finding(&event.detail),
+        // GuardDuty's own calls come under its source too.
+        (source, detail_type) if source.starts_with("aws.") && detail_type.ends_with(" via CloudTrail") => {
+            cloudtrail::record(event.detail)
+        }
         (source, detail_type) => ended(
             OutcomeKind::Ignored,
             "other-detail-type",

@@ -5,8 +5,8 @@
 use super::{Ingested, cursor::Cursor, ended, identity};
 use crate::domain::{
     AccessKeyId, AccessKeyResource, AccountId, Action, Arn, Direction, Finding, FindingId, FindingType, Gap,
-    InstanceId, InstanceResource, Lifecycle, OutcomeKind, Partition, Region, Resource, Role, Score, Text, UserType,
-    VpcId,
+    InstanceId, InstanceResource, Lifecycle, OutcomeKind, Partition, Region, Resource, Role, Score, Source, Text,
+    UserType, VpcId,
 };
 use serde_json::Value;
 
@@ -30,6 +30,7 @@ pub fn finding(detail: &Value) -> Ingested {
     let service = at.get("service");
     let action = service.get("action");
     let finding = Finding {
+        source: Source::GuardDuty,
         id,
         kind: at.get("type").parse("type", FindingType::parse, &mut gaps),
         type_shown: at.get("type").text().unwrap_or_default(),
@@ -57,6 +58,8 @@ pub fn finding(detail: &Value) -> Ingested {
         direction: direction(action),
         remote: remotes(action),
         gaps,
+        detections: Vec::new(),
+        call: None,
     };
     Ingested::Finding(Box::new(finding))
 }
@@ -185,7 +188,7 @@ mod tests {
     fn parsed(detail: Value) -> Finding {
         match finding(&detail) {
             Ingested::Finding(finding) => *finding,
-            Ingested::Ended(outcome) => panic!("{outcome:?}"),
+            other => panic!("{other:?}"),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::cursor::Cursor;
 use crate::{
-    domain::{AccessKeyId, Text, UserType},
+    domain::{AccessKeyId, Arn, Text, UserType},
     principal::Identity,
 };
 use serde_json::Value;
@@ -16,6 +16,8 @@ pub struct Caller {
     /// The user's, or of a session the role's.
     pub name: Text,
     pub key: Option<AccessKeyId>,
+    /// The user's, or of a session the role's.
+    pub arn: Option<Arn>,
     /// Name and unique id of the IAM user who made the session of a federated user.
     pub issuer: Option<(Text, Text)>,
 }
@@ -32,8 +34,25 @@ impl Caller {
             kind,
             principal_id: at.get("principalId").text().unwrap_or_default(),
             name: name.unwrap_or_default(),
+            arn: if is_role { issuer.get("arn") } else { at.get("arn") }.str().and_then(|arn| Arn::parse(arn).ok()),
             key: at.get("accessKeyId").str().and_then(|key| AccessKeyId::parse(key).ok()),
             issuer: issuer_name.zip(issuer_id).filter(|_| !is_role),
+        }
+    }
+
+    /// In a few words, for people.
+    pub fn shown(&self) -> Text {
+        match (&self.kind, self.name.as_str(), self.principal_id.as_str()) {
+            (UserType::Root, ..) => Text::new("root"),
+            (UserType::AwsService, ..) => Text::new("an AWS service"),
+            (UserType::AssumedRole, role, id) => {
+                let session = id.split_once(':').map_or("", |(_, session)| session);
+                Text::new(&format!("session `{session}` of role `{role}`"))
+            }
+            (UserType::AwsAccount, _, id) => Text::new(&format!("somebody of another account ({id})")),
+            (_, "", "") => Text::new("somebody whom the record does not name"),
+            (_, "", id) => Text::new(id),
+            (_, name, _) => Text::new(&format!("`{name}`")),
         }
     }
 

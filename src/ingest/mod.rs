@@ -1,12 +1,15 @@
 //! From the wire to a [`Finding`]: tolerant of what is odd, strict with what names a thing. Must not decide anything.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod cloudtrail;
 mod cursor;
 mod envelope;
 mod guardduty;
 mod identity;
 mod replay;
 
+pub use cloudtrail::{CallResult, Record};
+pub use cursor::Cursor;
 pub use identity::Caller;
 pub use replay::{Piece, pieces};
 
@@ -16,6 +19,8 @@ use crate::domain::{Finding, Outcome, OutcomeKind};
 #[derive(Debug)]
 pub enum Ingested {
     Finding(Box<Finding>),
+    /// A call that CloudTrail recorded: rules say whether it is a finding.
+    Record(Box<Record>),
     /// The event ends here, with its reason.
     Ended(Outcome),
 }
@@ -40,6 +45,7 @@ pub fn replayed(piece: &Piece) -> Ingested {
         }
         Ok(value) => match replay::bare_finding(value) {
             Some(finding) => guardduty::finding(finding),
+            None if cloudtrail::is_record(value) => cloudtrail::record(value.clone()),
             None => envelope::open(value.clone()),
         },
     }

@@ -51,11 +51,13 @@ pub fn bare_finding(value: &Value) -> Option<&Value> {
 fn unwrapped(value: Value, line: Option<usize>) -> Vec<Piece> {
     let values = match value {
         Value::Array(items) => items,
-        Value::Object(mut object) => match object.remove("Findings").or_else(|| object.remove("findings")) {
-            Some(Value::Array(items)) => items,
-            Some(other) => vec![other],
-            None => vec![object.remove("event").filter(Value::is_object).unwrap_or(Value::Object(object))],
-        },
+        Value::Object(mut object) => {
+            match ["Findings", "findings", "Records"].iter().find_map(|list| object.remove(*list)) {
+                Some(Value::Array(items)) => items,
+                Some(other) => vec![other],
+                None => vec![object.remove("event").filter(Value::is_object).unwrap_or(Value::Object(object))],
+            }
+        }
         other => vec![other],
     };
     (1..).zip(values).map(|(ordinal, value)| Piece { line, ordinal, value: Ok(value) }).collect()

@@ -17,6 +17,7 @@
 mod due;
 mod groups;
 mod rules;
+mod tallies;
 
 use super::{
     Approval, Claim, Containment, Counts, Entry, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease,

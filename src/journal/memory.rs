@@ -3,10 +3,12 @@
 
 use super::{
     ASKED_FOR, Approval, Claim, Containment, Counts, Entry, GivenBack, Inbox, IncidentRecord, Journal, JournalError,
-    LEASE, Lease, OwnGroups, PolicyVersion, Purpose, Question, Registry, Rejected, RuleStore, Standing, unique,
+    LEASE, Lease, MemoryTallies, OwnGroups, PolicyVersion, Purpose, Question, Registry, Rejected, RuleStore, Standing,
+    Tallies, unique,
 };
 use crate::{
     decision::Treatment,
+    detect::Tally,
     domain::{AccountId, GroupId, IncidentId, Region, Report, Timestamp, VpcId},
     policy::{Budget, Pause},
 };
@@ -19,7 +21,10 @@ use std::{
 };
 
 #[derive(Debug, Default)]
-pub struct MemoryJournal(Mutex<Content>);
+pub struct MemoryJournal {
+    content: Mutex<Content>,
+    tallies: MemoryTallies,
+}
 
 #[derive(Debug, Default)]
 struct Content {
@@ -45,7 +50,7 @@ struct Head {
 
 impl MemoryJournal {
     fn content(&self) -> MutexGuard<'_, Content> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change(&self, id: &IncidentId, change: impl FnOnce(&mut IncidentRecord)) -> Result<(), JournalError> {
@@ -296,6 +301,12 @@ impl RuleStore for MemoryJournal {
 
     fn is_marked<'a>(&'a self, what: &'a str) -> BoxFuture<'a, Result<bool, JournalError>> {
         ready(Ok(self.content().marks.contains(what))).boxed()
+    }
+}
+
+impl Tallies for MemoryJournal {
+    fn tally<'a>(&'a self, tally: &'a Tally) -> BoxFuture<'a, Result<u32, JournalError>> {
+        self.tallies.tally(tally)
     }
 }
 

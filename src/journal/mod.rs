@@ -4,10 +4,12 @@
 mod dynamodb;
 mod memory;
 mod rules;
+mod tallies;
 
 pub use dynamodb::DynamoJournal;
 pub use memory::MemoryJournal;
 pub use rules::{PolicyVersion, RuleStore, Standing};
+pub use tallies::{MemoryTallies, Tallies};
 
 use crate::{
     actions::AnyChange,
@@ -231,7 +233,7 @@ pub enum JournalError {
 }
 
 /// Kept in memory for one process, or in a table for all.
-pub trait Journal: Registry + RuleStore {
+pub trait Journal: Registry + RuleStore + Tallies {
     /// Whether it outlives the process, so that an operator's command can release what it holds.
     fn is_durable(&self) -> bool;
     /// Takes the lease, or leaves a mark in the inbox of whoever holds it.

@@ -91,6 +91,7 @@ impl Notification {
     pub fn is_due(report: &Report) -> bool {
         match report.outcome.kind {
             OutcomeKind::Ignored | OutcomeKind::Joined => false,
+            OutcomeKind::Observed if report.is_expected => false,
             OutcomeKind::Observed => !report.steps.is_empty() || report.severity >= Some(Severity::High),
             _ => true,
         }

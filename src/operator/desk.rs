@@ -7,7 +7,7 @@ use crate::{
     decision::Treatment,
     domain::{
         AccessKeyId, AccountId, FindingId, IncidentId, Outcome, OutcomeKind, Reason, Report, RoleId, RoleName,
-        SessionName, Severity, Target, Text, Timestamp, UserId, UserName, WAITS, fingerprint,
+        SessionName, Severity, Situation, Target, Text, Timestamp, UserId, UserName, WAITS, fingerprint,
     },
     engine::{Asked, ReleaseError, Wishes, release},
     journal::{Approval, Approved, Entry, IncidentRecord, Journal, JournalError, Rejected},
@@ -15,7 +15,6 @@ use crate::{
     policy::{LONGEST_PAUSE, Mode, Pause, Rules},
     recheck::Rechecks,
     rulebook::RuleBook,
-    triage::Situation,
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -24,10 +24,9 @@
 use super::{CUT, Case, Plan, PlannedStep, Playbook, Refusal, handed_on};
 use crate::{
     actions::{AnyChange, Attachment, Change, KeyStatus, PolicyState, UserInlineDeny},
-    domain::{Outcome, OutcomeKind, ResidualRisk, Way},
+    domain::{Outcome, OutcomeKind, ResidualRisk, Situation, Way},
     policy::Subject,
     survey::{Facts, SignIn, User},
-    triage::Situation,
 };
 
 /// IAM user guide, quotas: characters of all inline policies of a user.

@@ -50,10 +50,9 @@ use crate::{
         AnyChange, Change, ConnectionTracking, Groups, InstanceTag, InterfaceGroups, Lifecycle, OnTermination,
         PolicyState, Registration, ScalingStandby, Snapshots, TagValue, Taken, Timeouts,
     },
-    domain::{IncidentId, Outcome, OutcomeKind, Reason, ResidualRisk, Way},
+    domain::{IncidentId, Outcome, OutcomeKind, Reason, ResidualRisk, Situation, Way},
     policy::Subject,
     survey::{Aside, Facts, Instance, ProfileRole, Surroundings},
-    triage::Situation,
 };
 
 pub struct CompromisedInstance;

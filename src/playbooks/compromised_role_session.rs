@@ -26,11 +26,10 @@
 use super::{BEYOND, CUT, Case, Offer, Plan, PlannedStep, Playbook, handed_on};
 use crate::{
     actions::{Change, Cutoff, PolicyState},
-    domain::{Outcome, OutcomeKind, ResidualRisk, Way},
+    domain::{Outcome, OutcomeKind, ResidualRisk, Situation, Way},
     policy::Subject,
     principal::{self, Session},
     survey::{Facts, RoleSession},
-    triage::Situation,
 };
 
 pub struct CompromisedRoleSession;

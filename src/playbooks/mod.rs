@@ -12,9 +12,8 @@ mod plan;
 pub use plan::{BEYOND, CUT, ESTABLISHED, EVIDENCE, Offer, Plan, PlannedStep, Refusal, SETTLE, TRAFFIC, hash};
 
 use crate::{
-    domain::{IncidentId, Outcome, Partition},
+    domain::{IncidentId, Outcome, Partition, Situation},
     survey::Facts,
-    triage::Situation,
 };
 
 /// Every playbook there is.

@@ -1,14 +1,11 @@
 //! The policy document, its embedded default, and how it is read.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{Subject, Window, number::Within};
-use crate::{
-    domain::{AccountId, Arn, Severity, Timestamp},
-    triage::Situation,
-};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use super::{Because, Doer, Expected, PrincipalRef, Protected, Protection, Subject, Tag, Window, number::Within};
+use crate::domain::{AccountId, Region, Severity, Situation, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// How far Cordon may go. Ordered: the lowest of several wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -58,163 +55,6 @@ impl Modes {
     }
 }
 
-/// Why, in words that are shown to whoever asks. Not empty.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Because(String);
-
-impl JsonSchema for Because {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> Cow<'static, str> {
-        "Because".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "minLength": 1, "maxLength": 200})
-    }
-}
-
-impl TryFrom<String> for Because {
-    type Error = String;
-    fn try_from(given: String) -> Result<Self, String> {
-        match given.trim() {
-            "" => Err("`because` says nothing, write why".to_owned()),
-            why if why.chars().count() > 200 => Err("`because` has more than 200 characters".to_owned()),
-            why => Ok(Self(why.to_owned())),
-        }
-    }
-}
-
-impl From<Because> for String {
-    fn from(because: Because) -> Self {
-        because.0
-    }
-}
-
-impl fmt::Display for Because {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A thing that Cordon never changes, or, named by a tag, changes only after approval: tags are written by whoever has the account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "WireProtection", into = "WireProtection")]
-#[schemars(with = "WireProtection")]
-pub struct Protection {
-    pub what: Protected,
-    pub because: Because,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Protected {
-    Arn(Arn),
-    /// `AIDA…`, `AROA…`, `i-…`.
-    UniqueId(String),
-    Account(AccountId),
-    Tag(Tag),
-}
-
-/// A tag of an instance, a user or a role; with any value where none is given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Tag {
-    pub key: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
-}
-
-/// Exactly one of arn, unique-id, account and tag names it.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct WireProtection {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
-    arn: Option<Arn>,
-    /// `AIDA…`, `AROA…`, `i-…`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    unique_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
-    account: Option<AccountId>,
-    /// The most that a tag does is to have a person asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    tag: Option<Tag>,
-    because: Because,
-}
-
-impl TryFrom<WireProtection> for Protection {
-    type Error = &'static str;
-    fn try_from(wire: WireProtection) -> Result<Self, Self::Error> {
-        let what = match (wire.arn, wire.unique_id, wire.account, wire.tag) {
-            (Some(arn), None, None, None) => Protected::Arn(arn),
-            (None, Some(id), None, None) => Protected::UniqueId(id),
-            (None, None, Some(account), None) => Protected::Account(account),
-            (None, None, None, Some(tag)) => Protected::Tag(tag),
-            _ => return Err("a protection needs exactly one of arn, unique-id, account, tag"),
-        };
-        Ok(Self { what, because: wire.because })
-    }
-}
-
-impl From<Protection> for WireProtection {
-    fn from(protection: Protection) -> Self {
-        let because = protection.because;
-        let mut wire = Self { arn: None, unique_id: None, account: None, tag: None, because };
-        match protection.what {
-            Protected::Arn(arn) => wire.arn = Some(arn),
-            Protected::UniqueId(id) => wire.unique_id = Some(id),
-            Protected::Account(account) => wire.account = Some(account),
-            Protected::Tag(tag) => wire.tag = Some(tag),
-        }
-        wire
-    }
-}
-
-/// A principal, by exactly one of ARN and unique id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "WirePrincipal", into = "WirePrincipal")]
-#[schemars(with = "WirePrincipal")]
-pub enum PrincipalRef {
-    Arn(Arn),
-    UniqueId(String),
-}
-
-/// Exactly one of arn and unique-id names it; of a role, not of one of its sessions.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct WirePrincipal {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
-    arn: Option<Arn>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    unique_id: Option<String>,
-}
-
-impl TryFrom<WirePrincipal> for PrincipalRef {
-    type Error = &'static str;
-    fn try_from(wire: WirePrincipal) -> Result<Self, Self::Error> {
-        match (wire.arn, wire.unique_id) {
-            (Some(arn), None) if arn.as_str().contains(":assumed-role/") => {
-                Err("name the role by its own ARN (`arn:aws:iam::…:role/…`), not a session of it")
-            }
-            (Some(arn), None) => Ok(Self::Arn(arn)),
-            (None, Some(id)) => Ok(Self::UniqueId(id)),
-            _ => Err("a principal needs exactly one of arn, unique-id"),
-        }
-    }
-}
-
-impl From<PrincipalRef> for WirePrincipal {
-    fn from(principal: PrincipalRef) -> Self {
-        match principal {
-            PrincipalRef::Arn(arn) => Self { arn: Some(arn), unique_id: None },
-            PrincipalRef::UniqueId(id) => Self { arn: None, unique_id: Some(id) },
-        }
-    }
-}
-
 /// What Cordon may do, to what, how often, and who decides. What is left out keeps the default's value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -240,6 +80,20 @@ pub struct Policy {
     /// Whether an interface in a subnet with an internet gateway may pass an open group for a moment, once it is in quarantine, which ends
     /// connections that quarantine alone would keep.
     pub open_passage: bool,
+    /// Who does what as his work: read in the digest, not in the night. Never of sensors that are silenced, of root, of data that is shared, of
+    /// grants to oneself.
+    pub expected: Vec<Expected>,
+    /// Ports that are open to the world on purpose.
+    pub public_ports: Vec<u16>,
+    /// Accounts that data is shared with and roles are trusted to on purpose.
+    #[schemars(with = "Vec<String>")]
+    pub known_accounts: Vec<AccountId>,
+    /// Regions in which something runs. Where any is named, compute in another is High.
+    #[schemars(with = "Vec<String>")]
+    pub used_regions: Vec<Region>,
+    /// Accounts in which everything that has an impact is one step worse.
+    #[schemars(with = "Vec<String>")]
+    pub production_accounts: Vec<AccountId>,
     /// Times of the week in which less is done unattended.
     pub windows: Vec<Window>,
     pub limits: Limits,
@@ -285,6 +139,11 @@ impl Default for Policy {
             max_finding_age_minutes: Within::nearest(60),
             approval_expiry_minutes: Within::nearest(240),
             open_passage: true,
+            expected: Vec::new(),
+            public_ports: Vec::new(),
+            known_accounts: Vec::new(),
+            used_regions: Vec::new(),
+            production_accounts: Vec::new(),
             windows: Vec::new(),
             limits: Limits::default(),
         }
@@ -360,6 +219,32 @@ impl Policy {
         self.operators.iter().chain(&self.break_glass).any(|principal| principal.is(subject))
     }
 
+    /// Why this is his work.
+    pub fn expects(&self, doer: &Doer<'_>, situation: Situation, at: Timestamp) -> Option<&Because> {
+        self.expected.iter().find(|expected| expected.covers(doer, situation, at)).map(|expected| &expected.because)
+    }
+
+    /// Whether all of these ports are open on purpose, as `22` or `8000-8100`.
+    pub fn declares_public(&self, ports: &[String]) -> bool {
+        let is_declared = |port: &String| {
+            let (from, to) = port.split_once('-').unwrap_or((port, port));
+            let range = from.parse::<u16>().ok().zip(to.parse::<u16>().ok());
+            // A range of thousands is not declared port by port.
+            range.is_some_and(|(from, to)| {
+                to - from.min(to) < 1000 && (from..=to).all(|port| self.public_ports.contains(&port))
+            })
+        };
+        !ports.is_empty() && ports.iter().all(is_declared)
+    }
+
+    pub fn knows(&self, accounts: &[String]) -> bool {
+        accounts.iter().all(|account| self.known_accounts.iter().any(|known| known.as_str() == account))
+    }
+
+    pub fn is_unused(&self, region: Option<&Region>) -> bool {
+        !self.used_regions.is_empty() && region.is_some_and(|region| !self.used_regions.contains(region))
+    }
+
     /// Why this thing is never changed.
     pub fn protection(&self, subject: &Subject) -> Option<&Because> {
         let protects = |what: &Protected| match what {
@@ -387,22 +272,6 @@ impl Policy {
     }
 }
 
-impl Tag {
-    pub fn is_on(&self, tags: &BTreeMap<String, String>) -> bool {
-        let value = tags.get(&self.key);
-        value.is_some_and(|value| self.value.as_ref().is_none_or(|wanted| wanted == value))
-    }
-}
-
-impl PrincipalRef {
-    pub fn is(&self, subject: &Subject) -> bool {
-        match self {
-            Self::Arn(arn) => subject.arn.as_ref() == Some(arn),
-            Self::UniqueId(id) => *id == subject.unique_id,
-        }
-    }
-}
-
 /// A document to begin with.
 #[derive(Clone, Copy, Debug)]
 pub struct Example {
@@ -423,10 +292,33 @@ fn default_modes(situation: Situation) -> Modes {
         Situation::CompromisedInstance | Situation::CompromisedAccessKey | Situation::CompromisedRoleSession => {
             Modes::of(Contain, Contain, Approve, Observe)
         }
+        // Corrections: what was there is put back.
+        Situation::AuditTrailSilenced
+        | Situation::ThreatDetectionSilenced
+        | Situation::ExposedPort
+        | Situation::ExposedBucket => Modes::of(Contain, Contain, Contain, Observe),
+        // Who is behind a call may have been allowed to make it.
+        Situation::PrivilegeEscalation
+        | Situation::DataShared
+        | Situation::DataRead
+        | Situation::DataDestruction
+        | Situation::KeyDestruction
+        | Situation::OrganizationChanged
+        | Situation::UnusualAccess
+        | Situation::Persistence
+        | Situation::CodeExecuted
+        | Situation::ResourceAbuse => Modes::of(Approve, Approve, Observe, Observe),
         Situation::AttackedOnly
         | Situation::RootUsed
-        | Situation::ExposedBucket
         | Situation::AttackSequence
+        | Situation::IamChanged
+        | Situation::SecurityGroupChanged
+        | Situation::FailedSignIns
+        | Situation::DeniedCalls
+        | Situation::ServiceDisruption
+        | Situation::NonCompliant
+        | Situation::ConfigurationChanged
+        | Situation::ResponderRoleMisused
         | Situation::OtherWorkload
         | Situation::Unknown => Modes::of(Observe, Observe, Observe, Observe),
     }

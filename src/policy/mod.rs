@@ -3,15 +3,17 @@
 
 mod budget;
 mod document;
+mod expected;
+mod named;
 mod number;
 mod rules;
 mod subject;
 mod window;
 
 pub use budget::Budget;
-pub use document::{
-    Because, EXAMPLES, Example, Limits, Mode, Modes, Policy, PolicyError, PrincipalRef, Protected, Protection,
-};
+pub use document::{EXAMPLES, Example, Limits, Mode, Modes, Policy, PolicyError};
+pub use expected::{Doer, Expected};
+pub use named::{Because, PrincipalRef, Protected, Protection, Tag};
 pub use rules::{LONGEST_PAUSE, Pause, Rules, Trouble};
 pub use subject::{Subject, Tags};
 pub use window::Window;

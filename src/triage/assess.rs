@@ -1,10 +1,12 @@
 //! How bad it is and how much may be done about it unattended: the finding and its triage, held against the policy.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{Evidence, Standing, Triage};
+use super::{Triage, rows};
 use crate::{
-    domain::{Finding, Reason, Severity, Timestamp},
-    policy::{Mode, Policy, Rules},
+    domain::{
+        Call, Confidence, Evidence, Finding, Impact, IncidentId, Reason, Severity, Situation, Standing, Timestamp,
+    },
+    policy::{Doer, Mode, Policy, Rules},
 };
 use serde::Serialize;
 use std::{borrow::Cow, time::Duration};
@@ -15,20 +17,33 @@ const CLOCK_SKEW: Duration = Duration::from_secs(300);
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Assessment {
     pub severity: Severity,
+    pub impact: Impact,
+    /// The policy says that this is somebody's work: it is read in the digest.
+    pub is_expected: bool,
     /// The most that may be done about this finding; guards may lower it for single steps.
     pub mode: Mode,
     pub reasons: Vec<Reason>,
 }
 
+/// What is known beside the event.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Context {
+    /// The incident that holds whoever is behind it.
+    pub actor_held_by: Option<IncidentId>,
+}
+
 /// Reasons come in the order in which they lowered the mode.
-pub fn assess(finding: &Finding, triage: &Triage, rules: &Rules, ceiling: Mode, now: Timestamp) -> Assessment {
+pub fn assess(
+    finding: &Finding,
+    triage: &Triage,
+    context: &Context,
+    rules: &Rules,
+    ceiling: Mode,
+    now: Timestamp,
+) -> Assessment {
     let policy = &rules.policy;
-    let (severity, told) = match finding.score {
-        Some(score) => (score.severity(), format!("severity {score} is {}", score.severity())),
-        // Without a number nothing can be authorised by severity; High gets it read by a person.
-        None => (Severity::High, "no usable severity: taken as High for people, never contained unattended".to_owned()),
-    };
-    let mut reasons = vec![Reason::new("severity", told)];
+    let expected = expected(finding, triage, policy, now);
+    let (severity, impact, mut reasons) = weigh(finding, triage, context, policy, expected.is_some());
     let mut mode = policy.mode(triage.situation, severity);
     reasons.push(Reason::new("policy-mode", format!("policy: {} at {severity}: {mode}", triage.situation)));
     let mut lower = |cap: Mode, code: Cow<'static, str>, why: String| {
@@ -45,7 +60,17 @@ pub fn assess(finding: &Finding, triage: &Triage, rules: &Rules, ceiling: Mode, 
             format!("DNS evidence alone, which anybody who makes a server resolve a name can cause: {cap} at most"),
         );
     }
-    if finding.score.is_none() {
+    if let Some(because) = &expected {
+        lower(Mode::Observe, "expected".into(), format!("the policy expects this of whoever did it: {because}"));
+    }
+    if triage.confidence == Confidence::Possible && triage.evidence != Evidence::Dns {
+        lower(
+            Mode::Approve,
+            "possible-only".into(),
+            "an attempt that was denied proves little: approval at most".to_owned(),
+        );
+    }
+    if finding.score.is_none() && finding.detections.is_empty() {
         lower(Mode::Approve, "no-severity".into(), "no usable severity: approval at most".to_owned());
     }
     if triage.standing == Standing::Unclear {
@@ -62,7 +87,88 @@ pub fn assess(finding: &Finding, triage: &Triage, rules: &Rules, ceiling: Mode, 
         lower(cap, code, text);
     }
     lower(ceiling, "ceiling".into(), format!("CORDON_MODE is {ceiling}"));
-    Assessment { severity, mode, reasons }
+    Assessment { severity, impact, is_expected: expected.is_some(), mode, reasons }
+}
+
+/// Why the policy expects it of whoever did it.
+fn expected(finding: &Finding, triage: &Triage, policy: &Policy, now: Timestamp) -> Option<String> {
+    let (call, who) = (finding.call.as_ref()?, finding.access_key()?);
+    // A grant to oneself is nobody's work.
+    if call.on_self && triage.situation == Situation::PrivilegeEscalation {
+        return None;
+    }
+    let id = who.principal_id.as_str();
+    let doer =
+        Doer { unique_id: id.split_once(':').map_or(id, |(role, _)| role), arn: call.caller.clone(), from: call.from };
+    policy.expects(&doer, triage.situation, finding.updated.unwrap_or(now)).map(ToString::to_string)
+}
+
+/// How bad it is, and what it costs.
+fn weigh(
+    finding: &Finding,
+    triage: &Triage,
+    context: &Context,
+    policy: &Policy,
+    is_expected: bool,
+) -> (Severity, Impact, Vec<Reason>) {
+    if finding.detections.is_empty() {
+        let impact = finding.kind.as_ref().map_or(Impact::None, |kind| super::families::impact(kind.as_str()));
+        let (severity, told) = match finding.score {
+            Some(score) => (score.severity(), format!("severity {score} is {}", score.severity())),
+            // Without a number nothing can be authorised by severity; High gets it read by a person.
+            None => {
+                (Severity::High, "no usable severity: taken as High for people, never contained unattended".to_owned())
+            }
+        };
+        return (severity, impact, vec![Reason::new("severity", told)]);
+    }
+    let none = Call::default();
+    let (call, region) = (finding.call.as_ref().unwrap_or(&none), finding.region.as_ref());
+    let weighed =
+        finding.detections.iter().map(|seen| rows::weigh(&rows::Case { seen, call, region, policy, is_expected }));
+    // The first of the worst: what decides is what is told.
+    let worst = weighed.reduce(|worst, next| if next.severity > worst.severity { next } else { worst });
+    let Some(worst) = worst else { return (Severity::High, Impact::None, Vec::new()) };
+    let mut reasons = vec![Reason::new(worst.code, format!("{}: {}", worst.severity, worst.says))];
+    let mut severity = worst.severity;
+    if worst.impact != Impact::None
+        && !is_expected
+        && let Some((code, why)) = worse(finding, triage, context, policy, call)
+    {
+        severity = one_more(severity);
+        reasons.push(Reason::new(code, format!("one step worse, {severity}: {why}")));
+    }
+    (severity, worst.impact, reasons)
+}
+
+/// Why it is one step worse: at most one, whatever comes together.
+fn worse(
+    finding: &Finding,
+    triage: &Triage,
+    context: &Context,
+    policy: &Policy,
+    call: &Call,
+) -> Option<(&'static str, String)> {
+    if let Some(incident) = &context.actor_held_by {
+        return Some(("actor-in-incident", format!("whoever did it is held by incident {incident}")));
+    }
+    if matches!(call.actor.as_str(), "other-account" | "anonymous") && triage.situation != Situation::RootUsed {
+        return Some(("foreign-actor", "it was done from another account, or by nobody".to_owned()));
+    }
+    let account = finding.account.as_ref()?;
+    policy
+        .production_accounts
+        .contains(account)
+        .then(|| ("production", format!("account {account} is production by the policy")))
+}
+
+fn one_more(severity: Severity) -> Severity {
+    match severity {
+        Severity::Informational => Severity::Low,
+        Severity::Low => Severity::Medium,
+        Severity::Medium => Severity::High,
+        Severity::High | Severity::Critical => Severity::Critical,
+    }
 }
 
 /// A finding that lay around for hours may name a resource that is somebody else's by now.
@@ -98,7 +204,7 @@ mod tests {
             "service": {"action": {"actionType": "NETWORK_CONNECTION"}}}});
         let ingest::Ingested::Finding(finding) = ingest::event(&raw.to_string()) else { panic!("no finding") };
         let now = Timestamp::parse(NOW).unwrap();
-        let assessment = assess(&finding, &classify(&finding), &Rules::default(), ceiling, now);
+        let assessment = assess(&finding, &classify(&finding), &Context::default(), &Rules::default(), ceiling, now);
         (assessment.mode, assessment.reasons.iter().map(|r| r.code.to_string()).collect())
     }
 

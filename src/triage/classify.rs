@@ -6,11 +6,14 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::{
-    Evidence, Situation, Standing, Triage,
+    Triage,
     families::{BOTH_WAYS, CALLERS, ODD_CALLERS, TOOL, UNUSUAL},
 };
 use crate::{
-    domain::{Action, Direction, Finding, Reason, Resource, Role, UserType},
+    domain::{
+        Action, Confidence, Detection, Direction, Evidence, Finding, Reason, Resource, Role, Situation, Source,
+        Standing, UserType,
+    },
     principal::{self, Identity},
 };
 
@@ -45,6 +48,33 @@ impl<'a> Type<'a> {
 }
 
 pub fn classify(finding: &Finding) -> Triage {
+    match finding.detections.first() {
+        Some(first) => detected(finding, first),
+        None => by_type(finding),
+    }
+}
+
+/// What our own rules saw.
+fn detected(finding: &Finding, first: &Detection) -> Triage {
+    let evidence = match finding.source {
+        Source::CloudTrail | Source::GuardDuty => Evidence::Api,
+        Source::Config | Source::Alarm => Evidence::Configuration,
+    };
+    let reason = |seen: &Detection| {
+        let times = seen.counted.map(|n| format!(", {n} times")).unwrap_or_default();
+        let tried = if seen.is_attempt { ", which was denied" } else { "" };
+        Reason::new("rule", format!("`{}`: {}{times}{tried}", seen.rule, seen.title))
+    };
+    Triage {
+        situation: first.situation,
+        standing: Standing::Tool,
+        evidence,
+        confidence: if first.is_attempt { Confidence::Possible } else { first.confidence },
+        reasons: finding.detections.iter().map(reason).collect(),
+    }
+}
+
+fn by_type(finding: &Finding) -> Triage {
     let Some(kind) = finding.kind.as_ref().and_then(|kind| Type::of(kind.as_str())) else {
         return judged(
             Situation::Unknown,
@@ -206,7 +236,12 @@ fn other(evidence: Evidence, why: &str) -> Triage {
 }
 
 fn judged(situation: Situation, standing: Standing, evidence: Evidence, code: &'static str, why: String) -> Triage {
-    Triage { situation, standing, evidence, reasons: vec![Reason::new(code, why)] }
+    let confidence = match (evidence, standing) {
+        (Evidence::Dns, _) => Confidence::Possible,
+        (_, Standing::Tool) => Confidence::Confirmed,
+        _ => Confidence::Likely,
+    };
+    Triage { situation, standing, evidence, confidence, reasons: vec![Reason::new(code, why)] }
 }
 
 fn is_instance(finding: &Finding) -> bool {
@@ -244,7 +279,7 @@ mod tests {
             "resource": resource, "service": {"resourceRole": role, "action": action}}});
         match event(&raw.to_string()) {
             Ingested::Finding(finding) => classify(&finding),
-            Ingested::Ended(outcome) => panic!("{outcome:?}"),
+            other => panic!("{other:?}"),
         }
     }
 

@@ -1,9 +1,9 @@
 //! From a finding and its situation to the one thing to contain. Every part of a target is parsed by its own grammar.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{Situation, Triage};
+use super::Triage;
 use crate::{
-    domain::{AccessKeyResource, AccountId, Finding, Outcome, OutcomeKind, Target},
+    domain::{AccessKeyResource, AccountId, Finding, Outcome, OutcomeKind, Situation, Target},
     principal::{self, Identity, Principal},
 };
 
@@ -31,6 +31,11 @@ pub fn target(finding: &Finding, triage: &Triage) -> Result<Target, Outcome> {
             format!("no playbook for the situation `{other}`"),
         )),
     }
+}
+
+/// Who is behind a finding, if he can be named for certain.
+pub fn actor(finding: &Finding) -> Option<Target> {
+    principal(finding, finding.account.clone()?).ok()
 }
 
 fn principal(finding: &Finding, account: AccountId) -> Result<Target, Outcome> {

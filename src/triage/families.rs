@@ -1,6 +1,20 @@
 //! The families of GuardDuty's finding types, by what they say of the resource (GuardDuty user guide, "Finding types"). Pure data.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use crate::domain::Impact;
+
+/// What a purpose costs (GuardDuty user guide, "Threat purposes").
+pub(super) fn impact(kind: &str) -> Impact {
+    match kind.split_once(':').map_or("", |(purpose, _)| purpose) {
+        "CryptoCurrency" | "ResourceConsumption" => Impact::ResourceAbuse,
+        "DefenseEvasion" | "DefenseImpairment" | "Stealth" => Impact::EvidenceTampering,
+        "Exfiltration" | "Policy" => Impact::DataBreach,
+        "Impact" => Impact::ServiceDisruption,
+        "Behavior" | "PenTest" | "Recon" | "Discovery" => Impact::None,
+        _ => Impact::UnauthorisedAccess,
+    }
+}
+
 /// Families that come both ways, told apart by direction and role.
 pub(super) const BOTH_WAYS: [&str; 5] =
     ["SSHBruteForce", "RDPBruteForce", "WinRMBruteForce", "MaliciousIPCaller.Custom", "TorIPCaller"];

@@ -5,9 +5,23 @@ mod assess;
 mod classify;
 mod correlate;
 mod families;
-mod situation;
+mod rows;
 
-pub use assess::{Assessment, assess};
+pub use assess::{Assessment, Context, assess};
 pub use classify::classify;
-pub use correlate::target;
-pub use situation::{Evidence, Situation, Standing, Triage};
+pub use correlate::{actor, target};
+pub use rows::ROWS;
+
+use crate::domain::{Confidence, Evidence, Reason, Situation, Standing};
+use serde::Serialize;
+
+/// What an event means, before policy and context are asked.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Triage {
+    pub situation: Situation,
+    pub standing: Standing,
+    pub evidence: Evidence,
+    pub confidence: Confidence,
+    /// How it came about, in order.
+    pub reasons: Vec<Reason>,
+}

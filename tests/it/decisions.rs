@@ -4,28 +4,30 @@ use crate::lab::root;
 use cordon::{
     decision::{Decision, decide},
     domain::{Finding, Outcome, Timestamp},
-    ingest::{self, Ingested},
+    ingest,
+    journal::MemoryTallies,
     policy::{Mode, Rules},
+    watch::{Watch, own_time},
 };
+use futures::FutureExt;
 use std::fmt::Write;
 
 #[test]
 fn each_sample_is_decided_as_recorded() {
-    let mut files: Vec<_> = ["events/guardduty", "events/bad"]
+    let mut files: Vec<_> = ["events/guardduty", "events/cloudtrail", "events/bad"]
         .iter()
         .flat_map(|folder| std::fs::read_dir(root().join(folder)).unwrap())
         .map(|entry| entry.unwrap().path())
         .collect();
     files.sort();
     let mut table = String::new();
+    let watch = Watch::new(None);
     for file in &files {
         let text = std::fs::read_to_string(file).unwrap();
         writeln!(table, "{}", file.strip_prefix(root()).unwrap().display()).unwrap();
-        let now = match ingest::event(&text) {
-            Ingested::Finding(finding) => finding.updated.unwrap_or(Timestamp::from_millis(0)),
-            Ingested::Ended(_) => Timestamp::from_millis(0),
-        };
-        match decide(ingest::event(&text), &Rules::default(), Mode::Contain, now) {
+        let sensed = watch.sense(ingest::event(&text), &MemoryTallies::default()).now_or_never().unwrap().unwrap();
+        let now = sensed.as_ref().map_or(Timestamp::from_millis(0), |(finding, _)| own_time(finding));
+        match decide(sensed, &Rules::default(), Mode::Contain, now) {
             Decision::Ended { judged, outcome } => {
                 if let Some(judged) = judged {
                     write_finding(&mut table, &judged.finding, &judged.triage.situation.to_string());

@@ -239,6 +239,12 @@ impl Lab {
         Ok(samples::fresh(&sample, &self.ids, samples::now_ms(), SEQUENCE.fetch_add(1, Ordering::Relaxed)))
     }
 
+    /// A fresh copy of `events/cloudtrail/NAME.json`, as if the call had been made just now.
+    pub fn record(&self, name: &str) -> Result<Value> {
+        let sample = read(&root().join("events/cloudtrail").join(format!("{name}.json")))?;
+        Ok(samples::fresh_record(&sample, &self.ids, samples::now_ms(), SEQUENCE.fetch_add(1, Ordering::Relaxed)))
+    }
+
     /// Delivers the event; the report that the function answers.
     pub async fn deliver(&self, event: &Value) -> Result<Value> {
         match self.function.invoke(event).await? {

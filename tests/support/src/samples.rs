@@ -54,6 +54,31 @@ pub fn fresh(template: &Value, world: &Value, now_ms: i64, sequence: u64) -> Val
     event
 }
 
+/// A copy of the EventBridge event of a CloudTrail record as if the call had just been made in the account that `world` describes, by the
+/// user of that account if it was a user's. Another `sequence` gives another call.
+pub fn fresh_record(template: &Value, world: &Value, now_ms: i64, sequence: u64) -> Value {
+    let mut event = template.clone();
+    let account = world["account"].as_str().unwrap_or("123456789012");
+    if let Some(envelope) = event.as_object_mut() {
+        put(envelope, "id", event_id(now_ms, sequence));
+        put(envelope, "account", account);
+        put(envelope, "time", timestamp(now_ms - SENT));
+    }
+    if let Some(detail) = event.get_mut("detail").and_then(Value::as_object_mut) {
+        put(detail, "eventTime", timestamp(now_ms - CREATED));
+        put(detail, "eventID", event_id(now_ms, sequence));
+        put(detail, "recipientAccountId", account);
+        if let Some(identity) = object(detail, "userIdentity").filter(|identity| identity["type"] == "IAMUser") {
+            put(identity, "accountId", account);
+            let user = &world["user"];
+            put_known(identity, "userName", &user["name"]);
+            put_known(identity, "principalId", &user["id"]);
+            put_known(identity, "accessKeyId", &user["keys"][0]);
+        }
+    }
+    event
+}
+
 /// The time of day, for `now_ms`.
 pub fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -1,0 +1,368 @@
+//! What policies grant, and whom a call shares something with.
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Managed policies of AWS that grant what an administrator has, or let him who has them take it.
+const ADMIN_POLICIES: [&str; 3] = ["AdministratorAccess", "IAMFullAccess", "PowerUserAccess"];
+
+/// Whoever may do one of these on anything can make himself an administrator (Rhino Security Labs, "AWS IAM privilege escalation").
+const ESCALATING: [&str; 16] = [
+    "iam:addusertogroup",
+    "iam:attachgrouppolicy",
+    "iam:attachrolepolicy",
+    "iam:attachuserpolicy",
+    "iam:createaccesskey",
+    "iam:createloginprofile",
+    "iam:createpolicyversion",
+    "iam:passrole",
+    "iam:putgrouppolicy",
+    "iam:putrolepolicy",
+    "iam:putuserpolicy",
+    "iam:setdefaultpolicyversion",
+    "iam:updateassumerolepolicy",
+    "iam:updateloginprofile",
+    "sts:assumerole",
+    "lambda:updatefunctioncode",
+];
+
+/// What the policies in a call's parameters say, all together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Granted {
+    /// All actions on all resources, or all of IAM.
+    pub is_admin: bool,
+    /// An action by which one makes himself an administrator, on anything.
+    pub escalates: bool,
+    /// Anybody, without a condition that narrows it.
+    pub is_public: bool,
+    /// Other accounts that are let in.
+    pub accounts: BTreeSet<String>,
+    /// Services, users and providers that are let in, for people to read.
+    pub has_policy: bool,
+}
+
+/// Members of parameters that hold a policy, as text or as an object.
+const DOCUMENTS: [&str; 12] = [
+    "policyDocument",
+    "PolicyDocument",
+    "assumeRolePolicyDocument",
+    "policy",
+    "Policy",
+    "bucketPolicy",
+    "resourcePolicy",
+    "policyText",
+    "accessPolicies",
+    "keyPolicy",
+    "inlinePolicy",
+    "fileSystemPolicy",
+];
+
+/// Of the parameters of a call in that account.
+pub fn granted(parameters: &Value, own: Option<&str>) -> Granted {
+    let mut granted = Granted::default();
+    walk(parameters, own, &mut granted, 0);
+    granted
+}
+
+fn walk(value: &Value, own: Option<&str>, granted: &mut Granted, depth: usize) {
+    if depth > 6 {
+        return;
+    }
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                match value {
+                    _ if DOCUMENTS.contains(&name.as_str()) => {
+                        if let Some(document) = document(value) {
+                            read(&document, own, granted);
+                        }
+                    }
+                    Value::String(arn) if name.eq_ignore_ascii_case("policyArn") => {
+                        granted.is_admin |= is_admin_policy(arn);
+                    }
+                    other => walk(other, own, granted, depth + 1),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| walk(item, own, granted, depth + 1)),
+        _ => {}
+    }
+}
+
+fn is_admin_policy(arn: &str) -> bool {
+    arn.rsplit_once('/').is_some_and(|(before, name)| before.contains(":aws:policy") && ADMIN_POLICIES.contains(&name))
+}
+
+/// As an object, as text, or as text with percent signs.
+fn document(value: &Value) -> Option<Value> {
+    match value {
+        Value::Object(_) => Some(value.clone()),
+        Value::String(text) => serde_json::from_str(text).ok().or_else(|| {
+            let decoded = percent_decode_str(text).decode_utf8().ok()?;
+            serde_json::from_str(&decoded).ok()
+        }),
+        _ => None,
+    }
+}
+
+fn read(document: &Value, own: Option<&str>, granted: &mut Granted) {
+    let statements = match document.get("Statement") {
+        Some(Value::Array(statements)) => statements.as_slice(),
+        Some(one @ Value::Object(_)) => std::slice::from_ref(one),
+        _ => return,
+    };
+    granted.has_policy = true;
+    for statement in
+        statements.iter().filter(|statement| statement.get("Effect").is_some_and(|effect| effect == "Allow"))
+    {
+        let actions: Vec<String> = texts(statement.get("Action")).map(str::to_lowercase).collect();
+        let on_all = texts(statement.get("Resource")).any(|on| on == "*" || on.ends_with(":*"))
+            || statement.get("NotResource").is_some();
+        let all_but = statement.get("NotAction").is_some();
+        let matches = |wanted: &str| actions.iter().any(|pattern| is_like(pattern, wanted));
+        granted.is_admin |=
+            on_all && (all_but || actions.iter().any(|action| matches!(action.as_str(), "*" | "*:*" | "iam:*")));
+        granted.escalates |= on_all && (all_but || ESCALATING.iter().any(|action| matches(action)));
+        let principal = statement.get("Principal");
+        if is_anybody(principal) || statement.get("NotPrincipal").is_some() {
+            granted.is_public |= !narrows(statement.get("Condition"));
+            granted.accounts.extend(condition_accounts(statement.get("Condition"), own));
+        }
+        let let_in = principal.and_then(|principal| principal.get("AWS"));
+        granted.accounts.extend(texts(let_in).filter_map(account_of).filter(|account| Some(account.as_str()) != own));
+    }
+}
+
+/// `iam:Put*` against `iam:putrolepolicy`.
+fn is_like(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((start, rest)) => {
+            let Some(left) = text.strip_prefix(start) else { return false };
+            rest.is_empty() || (0..=left.len()).any(|n| left.get(n..).is_some_and(|left| is_like(rest, left)))
+        }
+    }
+}
+
+/// One text or a list.
+fn texts(value: Option<&Value>) -> impl Iterator<Item = &str> {
+    let one = value.and_then(Value::as_str);
+    let many = value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    one.into_iter().chain(many)
+}
+
+fn is_anybody(principal: Option<&Value>) -> bool {
+    let aws = principal.and_then(|principal| principal.get("AWS"));
+    texts(principal).chain(texts(aws)).any(|who| who == "*")
+}
+
+/// Keys of conditions by which a grant to anybody is one to somebody (IAM user guide, "The meaning of public").
+const NARROWING: [&str; 13] = [
+    "aws:sourceaccount",
+    "aws:sourcearn",
+    "aws:sourceowner",
+    "aws:principalorgid",
+    "aws:principalorgpaths",
+    "aws:principalaccount",
+    "aws:principalarn",
+    "aws:userid",
+    "aws:username",
+    "aws:sourcevpc",
+    "aws:sourcevpce",
+    "kms:calleraccount",
+    "s3:dataaccesspointaccount",
+];
+
+fn narrows(condition: Option<&Value>) -> bool {
+    let operators = condition.and_then(Value::as_object).into_iter().flatten();
+    let mut keys = operators.filter_map(|(_, keys)| keys.as_object()).flatten();
+    keys.any(|(key, value)| {
+        let key = key.to_lowercase();
+        NARROWING.contains(&key.as_str()) && !texts(Some(value)).any(|value| value == "*")
+            || key == "aws:sourceip" && !super::network::opened(&cidrs(value)).world
+    })
+}
+
+fn cidrs(value: &Value) -> Value {
+    texts(Some(value)).map(|cidr| serde_json::json!({"cidrIp": cidr})).collect()
+}
+
+fn condition_accounts(condition: Option<&Value>, own: Option<&str>) -> BTreeSet<String> {
+    let operators = condition.and_then(Value::as_object).into_iter().flatten();
+    let keys = operators.filter_map(|(_, keys)| keys.as_object()).flatten();
+    let named = keys.filter(|(key, _)| {
+        let key = key.to_lowercase();
+        key.ends_with("account") || key.ends_with("principalarn")
+    });
+    named
+        .flat_map(|(_, value)| texts(Some(value)))
+        .filter_map(account_of)
+        .filter(|account| Some(account.as_str()) != own)
+        .collect()
+}
+
+/// The account of `444455556666` or of an ARN.
+pub fn account_of(text: &str) -> Option<String> {
+    let part = if text.starts_with("arn:") { text.split(':').nth(4)? } else { text };
+    (part.len() == 12 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.to_owned())
+}
+
+/// Whom a call shares a snapshot, an image, a document with: `all`, and accounts other than its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shared {
+    pub publicly: bool,
+    pub accounts: BTreeSet<String>,
+}
+
+/// Members that take somebody away again.
+const REMOVED: [&str; 5] = ["remove", "Remove", "valuesToRemove", "accountIdsToRemove", "AccountIdsToRemove"];
+
+/// Of ModifySnapshotAttribute, ModifyImageAttribute, ModifyDBSnapshotAttribute, ModifyDocumentPermission, AddPermission and their like.
+pub fn shared(parameters: &Value, own: Option<&str>) -> Shared {
+    let mut shared = Shared::default();
+    share(parameters, false, own, &mut shared, 0);
+    shared
+}
+
+fn share(value: &Value, names: bool, own: Option<&str>, shared: &mut Shared, depth: usize) {
+    match value {
+        _ if depth > 12 => {}
+        Value::Object(object) => {
+            for (name, value) in object.iter().filter(|(name, _)| !REMOVED.contains(&name.as_str())) {
+                let lower = name.to_lowercase();
+                let names_somebody = names
+                    || ["userid", "accountid", "account", "group", "valuestoadd", "principal", "granteeprincipal"]
+                        .iter()
+                        .any(|part| lower.starts_with(part) || lower.ends_with(part))
+                    || lower.contains("accountids")
+                    || lower == "uri";
+                share(value, names_somebody, own, shared, depth + 1);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| share(item, names, own, shared, depth + 1)),
+        Value::String(text) if names => {
+            let is_all = matches!(text.to_lowercase().as_str(), "all" | "*")
+                || text.ends_with("/global/AllUsers")
+                || text.ends_with("/global/AuthenticatedUsers");
+            shared.publicly |= is_all;
+            shared.accounts.extend(account_of(text).filter(|account| Some(account.as_str()) != own));
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const OWN: Option<&str> = Some("111122223333");
+
+    #[test]
+    fn what_a_policy_grants() {
+        let policy = |statement: Value| json!({"policyDocument": json!({"Version": "2012-10-17", "Statement": statement}).to_string()});
+        let allow =
+            |action: Value, resource: Value| policy(json!({"Effect": "Allow", "Action": action, "Resource": resource}));
+        let trust = |principal: Value, condition: Value| {
+            policy(
+                json!([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal, "Condition": condition}]),
+            )
+        };
+        for (parameters, is_admin, escalates, is_public, accounts) in [
+            (allow(json!("*"), json!("*")), true, true, false, vec![]),
+            (allow(json!(["s3:Get*", "iam:Put*"]), json!("*")), false, true, false, vec![]),
+            (allow(json!("iam:*"), json!("*")), true, true, false, vec![]),
+            (allow(json!("s3:*"), json!("*")), false, false, false, vec![]),
+            (allow(json!("iam:PassRole"), json!("arn:aws:iam::111122223333:role/x")), false, false, false, vec![]),
+            (policy(json!({"Effect": "Deny", "Action": "*", "Resource": "*"})), false, false, false, vec![]),
+            (policy(json!({"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"})), true, true, false, vec![]),
+            (trust(json!("*"), json!(null)), false, false, true, vec![]),
+            (
+                trust(json!({"AWS": "*"}), json!({"StringEquals": {"aws:PrincipalOrgID": "o-1"}})),
+                false,
+                false,
+                false,
+                vec![],
+            ),
+            (
+                trust(json!({"AWS": "*"}), json!({"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}})),
+                false,
+                false,
+                true,
+                vec![],
+            ),
+            (
+                trust(json!({"AWS": "*"}), json!({"IpAddress": {"aws:SourceIp": ["203.0.113.0/24"]}})),
+                false,
+                false,
+                false,
+                vec![],
+            ),
+            (
+                trust(
+                    json!({"AWS": ["arn:aws:iam::444455556666:root", "arn:aws:iam::111122223333:user/x"]}),
+                    json!(null),
+                ),
+                false,
+                false,
+                false,
+                vec!["444455556666"],
+            ),
+            (trust(json!({"Service": "ec2.amazonaws.com"}), json!(null)), false, false, false, vec![]),
+            (json!({"policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}), true, false, false, vec![]),
+            (json!({"policyArn": "arn:aws:iam::111122223333:policy/AdministratorAccess"}), false, false, false, vec![]),
+            (
+                json!({"policyDocument": "%7B%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22%2A%22%2C%22Resource%22%3A%22%2A%22%7D%5D%7D"}),
+                true,
+                true,
+                false,
+                vec![],
+            ),
+            (json!({"policyDocument": "no policy"}), false, false, false, vec![]),
+        ] {
+            let granted = granted(&parameters, OWN);
+            let accounts: BTreeSet<String> = accounts.into_iter().map(str::to_owned).collect();
+            assert_eq!(
+                (granted.is_admin, granted.escalates, granted.is_public, granted.accounts),
+                (is_admin, escalates, is_public, accounts),
+                "{parameters}"
+            );
+        }
+    }
+
+    #[test]
+    fn whom_something_is_shared_with() {
+        for (parameters, publicly, accounts) in [
+            (
+                json!({"snapshotId": "snap-1", "createVolumePermission": {"add": {"items": [{"userId": "444455556666"}]}}}),
+                false,
+                vec!["444455556666"],
+            ),
+            (json!({"createVolumePermission": {"add": {"items": [{"group": "all"}]}}}), true, vec![]),
+            (json!({"createVolumePermission": {"remove": {"items": [{"group": "all"}]}}}), false, vec![]),
+            (json!({"launchPermission": {"add": {"items": [{"userId": "111122223333"}]}}}), false, vec![]),
+            (
+                json!({"dBSnapshotIdentifier": "x", "attributeName": "restore", "valuesToAdd": ["444455556666"]}),
+                false,
+                vec!["444455556666"],
+            ),
+            (json!({"valuesToAdd": ["all"], "valuesToRemove": ["444455556666"]}), true, vec![]),
+            (json!({"accountIdsToAdd": ["all"], "permissionType": "Share"}), true, vec![]),
+            (json!({"principal": "*", "functionName": "f"}), true, vec![]),
+            (json!({"principal": "arn:aws:iam::444455556666:root"}), false, vec!["444455556666"]),
+            (json!({"principals": ["444455556666"]}), false, vec!["444455556666"]),
+            (
+                json!({"AccessControlPolicy": {"AccessControlList": {"Grant": {"Grantee": {"URI": "http://acs.amazonaws.com/groups/global/AllUsers"}}}}}),
+                true,
+                vec![],
+            ),
+            (json!({"functionName": "123456789012"}), false, vec![]),
+        ] {
+            let shared = shared(&parameters, OWN);
+            let accounts: BTreeSet<String> = accounts.into_iter().map(str::to_owned).collect();
+            assert_eq!((shared.publicly, shared.accounts), (publicly, accounts), "{parameters}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! From CloudTrail records to findings, by Sigma rules: ours, which are part of the binary, and those of a folder. Pure.
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod check;
+mod document;
+mod grants;
+mod network;
+mod rule;
+
+pub use check::{Checked, check, whole};
+pub use document::{DERIVED, Document};
+pub use grants::account_of;
+pub use rule::{By, Count, Denied, Level, Meta, Ours, Rule, RuleError, documents, read};
+
+use crate::{
+    domain::{
+        AccessKeyResource, Call, Detection, Finding, FindingId, Lifecycle, Outcome, OutcomeKind, Partition, Resource,
+        Source, Text, Timestamp, fingerprint,
+    },
+    ingest::{CallResult, Record},
+};
+use rsigma_eval::Engine;
+use std::time::Duration;
+
+/// Our rules, a family a file.
+pub const OURS: &[(&str, &str)] = &[("silencing.yml", include_str!("rules/silencing.yml"))];
+
+/// All rules there are, ready to be asked.
+pub struct Detector {
+    rules: Vec<Rule>,
+    engine: Engine,
+    /// What is no rule and was skipped.
+    pub errors: Vec<RuleError>,
+}
+
+/// An event that counts towards a finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// The rule, and whose calls are counted together.
+    pub key: String,
+    /// What is counted: an event, or a value of it. A repeat is the same member.
+    pub member: String,
+    pub at: Timestamp,
+    pub window: Duration,
+    pub at_least: u32,
+}
+
+/// What the rules see in a record.
+pub struct Sighting<'a> {
+    record: &'a Record,
+    document: Document<'a>,
+    seen: Vec<Seen<'a>>,
+}
+
+struct Seen<'a> {
+    rule: &'a Rule,
+    is_attempt: bool,
+    tally: Option<Tally>,
+}
+
+impl Detector {
+    /// Of files' names and texts; `is_ours` of those that are part of Cordon.
+    pub fn of<'t>(files: impl IntoIterator<Item = (&'t str, &'t str, bool)>) -> Self {
+        let (mut rules, mut errors) = (Vec::new(), Vec::new());
+        for (file, text, is_ours) in files {
+            let (more, wrong) = read(file, text, is_ours);
+            rules.extend(more);
+            errors.extend(wrong);
+        }
+        let mut engine = Engine::new();
+        // The engine names what matches by id; two files may have one id.
+        engine.extend_compiled_rules(rules.iter().enumerate().map(|(n, rule)| {
+            let mut compiled = rule.compiled.clone();
+            compiled.id = Some(n.to_string());
+            compiled
+        }));
+        Self { rules, engine, errors }
+    }
+
+    pub fn ours() -> Self {
+        Self::of(OURS.iter().map(|(file, text)| (*file, *text, true)))
+    }
+
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    pub fn look<'a>(&'a self, record: &'a Record) -> Sighting<'a> {
+        let document = Document::of(record);
+        let matched = self.engine.evaluate(&document);
+        let mut numbers: Vec<usize> =
+            matched.iter().filter_map(|result| result.header.rule_id.as_ref()?.parse().ok()).collect();
+        numbers.sort_unstable();
+        let seen = numbers
+            .into_iter()
+            .filter_map(|n| self.rules.get(n))
+            .filter_map(|rule| seen(rule, record, &document))
+            .collect();
+        Sighting { record, document, seen }
+    }
+}
+
+/// `None` where the rule speaks of something done and it was not.
+fn seen<'a>(rule: &'a Rule, record: &Record, document: &Document<'_>) -> Option<Seen<'a>> {
+    let ours = &rule.meta.cordon;
+    let is_attempt = match record.result {
+        CallResult::Done => false,
+        _ if rule.judges_errors => false,
+        CallResult::Denied if ours.denied == Denied::IsAnAttempt => true,
+        CallResult::Denied | CallResult::Failed => return None,
+    };
+    // An attempt of the listed kind is one at the first time.
+    let tally = ours.count.as_ref().filter(|_| !is_attempt).map(|count| tally(rule, count, record, document));
+    Some(Seen { rule, is_attempt, tally })
+}
+
+fn tally(rule: &Rule, count: &Count, record: &Record, document: &Document<'_>) -> Tally {
+    let whose = match count.by {
+        By::Principal => principal(record),
+        By::Address => record.from.to_string(),
+        By::Account => String::new(),
+    };
+    let member = match &count.different {
+        Some(path) => document.text(path).unwrap_or_default(),
+        None => record.id.to_string(),
+    };
+    Tally {
+        key: format!("{}#{}", rule.meta.id, fingerprint(&format!("{}\n{whose}", record.account_shown))),
+        member: fingerprint(&member),
+        at: record.at.unwrap_or(Timestamp::from_millis(0)),
+        window: Duration::from_secs(u64::from(count.within_minutes) * 60),
+        at_least: count.at_least,
+    }
+}
+
+/// Who called, as far as it tells one from another.
+fn principal(record: &Record) -> String {
+    let id = record.caller.principal_id.as_str();
+    // Sessions of one role count together: their names are the caller's choice.
+    let id = id.split_once(':').filter(|(role, _)| role.starts_with("AROA")).map_or(id, |(role, _)| role);
+    if id.is_empty() { record.from.to_string() } else { id.to_owned() }
+}
+
+impl Sighting<'_> {
+    /// The ids of the rules that see something, counted or not.
+    pub fn rules(&self) -> impl Iterator<Item = &str> {
+        self.seen.iter().map(|seen| seen.rule.meta.id.as_str())
+    }
+
+    /// What must be counted before it is known whether this is a finding.
+    pub fn tallies(&self) -> Vec<&Tally> {
+        self.seen.iter().filter_map(|seen| seen.tally.as_ref()).collect()
+    }
+
+    /// `counted`: of each tally, in order, how many were seen within its window.
+    ///
+    /// # Errors
+    /// The Ignored outcome of a record in which no rule sees anything.
+    pub fn conclude(self, counted: &[u32]) -> Result<Box<Finding>, Outcome> {
+        let mut counted = counted.iter();
+        let mut detections: Vec<Detection> = Vec::new();
+        for seen in &self.seen {
+            let count = seen.tally.as_ref().map(|tally| (tally.at_least, counted.next().copied().unwrap_or_default()));
+            if count.is_none_or(|(least, seen)| seen >= least) {
+                detections.push(self.detection(seen, count.map(|(_, seen)| seen)));
+            }
+        }
+        let of = |record: &Record| format!("{} of {}", record.name, record.service);
+        if detections.is_empty() {
+            let (code, why) = match self.seen.is_empty() {
+                true => ("no-rule", format!("no rule sees anything in {}", of(self.record))),
+                false => {
+                    ("not-often-enough", format!("{} is counted, and is a finding only if it goes on", of(self.record)))
+                }
+            };
+            return Err(Outcome::because(OutcomeKind::Ignored, code, why));
+        }
+        // The worst first; what was done before what was tried.
+        detections.sort_by_key(|seen| (seen.is_attempt, std::cmp::Reverse(seen.level)));
+        self.finding(detections)
+    }
+
+    fn detection(&self, seen: &Seen<'_>, counted: Option<u32>) -> Detection {
+        let (meta, ours) = (&seen.rule.meta, &seen.rule.meta.cordon);
+        let subject = ours.subject.iter().find_map(|path| self.document.text(path));
+        Detection {
+            rule: meta.id.clone(),
+            title: Text::new(&meta.title),
+            level: meta.level.severity(),
+            situation: ours.situation,
+            impact: ours.impact,
+            confidence: ours.confidence,
+            is_attempt: seen.is_attempt,
+            counted,
+            subject: subject.map(|name| (Text::new(&ours.subject_is), Text::new(&name))),
+        }
+    }
+
+    fn finding(self, detections: Vec<Detection>) -> Result<Box<Finding>, Outcome> {
+        let (record, document) = (self.record, &self.document);
+        let Some(first) = detections.first() else {
+            return Err(Outcome::because(OutcomeKind::Ignored, "no-rule", "no rule sees anything"));
+        };
+        // The same rule on the same thing by the same caller is one problem for a day, however often he calls.
+        let subject = first.subject.as_ref().map(|(_, name)| name.to_string()).unwrap_or_default();
+        let day = record.at.map_or(0, |at| at.millis().div_euclid(86_400_000));
+        let id = fingerprint(&format!("{}\n{}\n{subject}\n{day}\n{}", first.rule, principal(record), first.is_attempt));
+        let id = FindingId::parse(&format!("{}-{id}", first.rule))
+            .map_err(|error| Outcome::because(OutcomeKind::Declined, "finding-without-id", error.to_string()))?;
+        let caller = &record.caller;
+        let mut resources = vec![Resource::AccessKey(AccessKeyResource {
+            key: caller.key.clone(),
+            principal_id: caller.principal_id.clone(),
+            name: caller.name.clone(),
+            user_type: caller.kind.clone(),
+        })];
+        resources.extend(
+            detections
+                .iter()
+                .filter_map(|seen| seen.subject.clone())
+                .map(|(what, name)| Resource::Named { what, name }),
+        );
+        resources.dedup();
+        let call = Call {
+            name: record.name.clone(),
+            service: record.service.clone(),
+            by_service: document.says("by_service"),
+            actor: document.text("cordon.actor").map(|actor| Text::new(&actor)).unwrap_or_default(),
+            caller: caller.arn.clone(),
+            from: record.from.as_str().parse().ok(),
+            world_open: document.says("world_open"),
+            sensitive_port: document.says("sensitive_port"),
+            ports: document.list("ports").map(str::to_owned).collect(),
+            shared_publicly: document.says("shared_publicly") || document.says("policy_is_public"),
+            shared_with: document
+                .list("shared_with")
+                .chain(document.list("policy_grants"))
+                .map(str::to_owned)
+                .collect(),
+            on_self: document.says("on_self"),
+        };
+        Ok(Box::new(Finding {
+            source: Source::CloudTrail,
+            id,
+            kind: None,
+            type_shown: Text::new(&format!("CloudTrail/{}", first.rule)),
+            account: record.account.clone(),
+            account_shown: record.account_shown.clone(),
+            region: record.region.clone(),
+            partition: Partition::standard(),
+            score: None,
+            title: first.title.clone(),
+            description: Text::new(&format!("{} called {} of {}", caller.shown(), record.name, record.service)),
+            lifecycle: Lifecycle::Live,
+            created: record.at,
+            updated: record.at,
+            first_seen: record.at,
+            last_seen: record.at,
+            count: first.counted.map(u64::from),
+            resource_type: None,
+            resources,
+            role: None,
+            action: None,
+            direction: None,
+            remote: Some(record.from.clone()).into_iter().filter(|from| !from.as_str().is_empty()).collect(),
+            gaps: record.gaps(),
+            detections,
+            call: Some(call),
+        }))
+    }
+}
