@@ -16,7 +16,7 @@ use crate::{
     rulebook::RuleBook,
     survey::{Facts, SurveyError},
     triage,
-    watch::Watch,
+    watch::{SenseError, Watch},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -46,8 +46,8 @@ impl Analyst {
     ///
     /// # Errors
     /// Where the journal does not answer.
-    pub async fn sense(&self, ingested: Ingested) -> Result<Sensed, JournalError> {
-        let sensed = self.watch.sense(ingested, &*self.journal).await?;
+    pub async fn sense(&self, ingested: Ingested) -> Result<Sensed, SenseError> {
+        let sensed = self.watch.sense(ingested, &*self.journal, &*self.aws).await?;
         let Ok((finding, mut context)) = sensed else { return Ok(sensed) };
         if !finding.detections.is_empty()
             && let Some(actor) = triage::actor(&finding)

@@ -36,6 +36,7 @@ pub struct Aws {
     config: SdkConfig,
     autoscaling: Regional<aws_sdk_autoscaling::Client>,
     cloudtrail: Regional<aws_sdk_cloudtrail::Client>,
+    config_service: Regional<aws_sdk_config::Client>,
     ec2: Regional<aws_sdk_ec2::Client>,
     elbv2: Regional<aws_sdk_elasticloadbalancingv2::Client>,
     ssm: Regional<aws_sdk_ssm::Client>,
@@ -44,6 +45,7 @@ pub struct Aws {
     sqs: OnceLock<aws_sdk_sqs::Client>,
     sts: OnceLock<aws_sdk_sts::Client>,
     identity: OnceCell<Identity>,
+    config_rules: Mutex<crate::survey::KnownConfigRules>,
     clock: Clock,
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) quarantine: crate::actions::QuarantineCache,
@@ -115,6 +117,7 @@ impl Aws {
             config,
             autoscaling: Regional::default(),
             cloudtrail: Regional::default(),
+            config_service: Regional::default(),
             ec2: Regional::default(),
             elbv2: Regional::default(),
             ssm: Regional::default(),
@@ -123,6 +126,7 @@ impl Aws {
             sqs: OnceLock::new(),
             sts: OnceLock::new(),
             identity: OnceCell::new(),
+            config_rules: Mutex::default(),
             clock: Clock::system(),
             registry,
             quarantine: Default::default(),
@@ -150,6 +154,16 @@ impl Aws {
 
     pub fn cloudtrail(&self, region: &Region) -> aws_sdk_cloudtrail::Client {
         self.cloudtrail.get(&self.config, region, aws_sdk_cloudtrail::Client::new)
+    }
+
+    /// What is known of AWS Config's rules.
+    pub(crate) fn config_rules(&self) -> std::sync::MutexGuard<'_, crate::survey::KnownConfigRules> {
+        self.config_rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// AWS Config.
+    pub fn config_service(&self, region: &Region) -> aws_sdk_config::Client {
+        self.config_service.get(&self.config, region, aws_sdk_config::Client::new)
     }
 
     pub fn elbv2(&self, region: &Region) -> aws_sdk_elasticloadbalancingv2::Client {

@@ -3,7 +3,8 @@
 
 use crate::{
     domain::{
-        Finding, IncidentId, Lifecycle, Outcome, OutcomeKind, Partition, Report, Situation, Target, Text, Timestamp,
+        Finding, IncidentId, Lifecycle, Outcome, OutcomeKind, Partition, Report, Situation, Source, Target, Text,
+        Timestamp,
     },
     playbooks::{self, Playbook},
     policy::{Mode, Policy, Rules},
@@ -96,7 +97,7 @@ pub fn decide(sensed: Sensed, rules: &Rules, ceiling: Mode, now: Timestamp) -> D
     let triage = triage::classify(&finding);
     let assessment = triage::assess(&finding, &triage, &context, rules, ceiling, now);
     let incident = IncidentId::of(finding.account_shown.as_str(), &finding.id);
-    let course = course(&finding, &triage);
+    let course = course(&finding, &triage, &rules.policy);
     let judged = Box::new(Judged { finding, triage, assessment, incident });
     match course {
         Ok((target, playbook)) => {
@@ -120,7 +121,7 @@ pub fn decide(sensed: Sensed, rules: &Rules, ceiling: Mode, now: Timestamp) -> D
     }
 }
 
-fn course(finding: &Finding, triage: &Triage) -> Result<(Target, &'static dyn Playbook), Outcome> {
+fn course(finding: &Finding, triage: &Triage, policy: &Policy) -> Result<(Target, &'static dyn Playbook), Outcome> {
     let ended = |kind, code, text: &str| Err(Outcome::because(kind, code, text));
     match finding.lifecycle {
         Lifecycle::Sample => {
@@ -128,6 +129,14 @@ fn course(finding: &Finding, triage: &Triage) -> Result<(Target, &'static dyn Pl
         }
         Lifecycle::Archived => return ended(OutcomeKind::Ignored, "archived", "the finding was archived by a person"),
         Lifecycle::Live => {}
+    }
+    if finding.source == Source::Alarm
+        && triage.situation == Situation::ServiceDisruption
+        && let Some((_, alarm)) = finding.detections.first().and_then(|seen| seen.subject.as_ref())
+        && policy.meaning(alarm.as_str()).is_none()
+    {
+        let why = format!("the policy does not say what the alarm `{alarm}` means");
+        return ended(OutcomeKind::Ignored, "alarm-not-named", &why);
     }
     let Some(playbook) = playbooks::for_situation(triage.situation) else {
         let why = triage.reasons.first().map_or("", |reason| reason.text.as_str());

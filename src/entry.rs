@@ -1,4 +1,5 @@
-//! What one invocation of the responder may carry: an EventBridge event, the tick of a schedule, or an SQS batch of rechecks.
+//! What one invocation of the responder may carry: an EventBridge event, the tick of a schedule, or an SQS batch: of rechecks, or of events
+//! of CloudTrail, Config and alarms, whose bursts a queue holds off.
 
 use crate::{
     domain::{Report, Timestamp},
@@ -49,8 +50,15 @@ async fn answer_batch(responder: &Responder, batch: SqsEvent, deadline: Option<T
     let mut answer = SqsBatchResponse::default();
     for message in batch.records {
         let body = message.body.unwrap_or_default();
-        // INVARIANT: from a queue comes an incident's id and nothing else. More people may send to it than may invoke the function.
-        let result = AssertUnwindSafe(responder.recheck(&body, deadline)).catch_unwind().await;
+        // INVARIANT: the queue decides what a message may be, never its shape. More people may send to one than may invoke the function: from the
+        // recheck queue comes an incident's id and nothing else, from another an event that by itself contains no instance and no principal.
+        let work = async {
+            match responder.rechecks.is_from(message.event_source_arn.as_deref()) {
+                true => responder.recheck(&body, deadline).await,
+                false => responder.handle_queued(&body, deadline).await,
+            }
+        };
+        let result = AssertUnwindSafe(work).catch_unwind().await;
         let error = match result {
             Ok(Ok(_)) => continue,
             Ok(Err(retry)) => retry.to_string(),

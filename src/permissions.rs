@@ -18,7 +18,7 @@ pub fn responder() -> BTreeSet<&'static str> {
     ];
     let actions =
         actions::ALL.iter().flat_map(|entry| entry.permissions.reads.iter().chain(entry.permissions.contains));
-    actions.copied().chain(survey::READS.concat()).chain(own).collect()
+    actions.copied().chain(survey::READS.concat()).chain(survey::EVENT_READS.iter().copied()).chain(own).collect()
 }
 
 /// Of the operator function: it keeps what is commanded, and puts back.
@@ -29,6 +29,7 @@ pub fn operator_function() -> BTreeSet<&'static str> {
         "dynamodb:Query",
         "dynamodb:UpdateItem",
         // Both functions read by one policy.
+        "config:DescribeConfigRules",
         "ec2:DescribeSecurityGroupRules",
         "ec2:DescribeVpcs",
         "iam:GetAccessKeyLastUsed",

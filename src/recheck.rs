@@ -26,6 +26,16 @@ pub enum Sent {
 }
 
 impl Rechecks {
+    /// Whether a message came through the recheck queue; what says nothing of where it is from did.
+    pub fn is_from(&self, source: Option<&str>) -> bool {
+        let name = |text: &str| text.rsplit(['/', ':']).next().map(str::to_owned);
+        match (source, &self.queue) {
+            (Some(arn), Some(url)) => name(arn) == name(url),
+            (Some(_), None) => false,
+            (None, _) => true,
+        }
+    }
+
     /// All looks in one call. A queue that does not take them stops nothing: it is told.
     pub async fn send(&self, incident: &IncidentId) -> Sent {
         let Some(queue) = &self.queue else { return Sent::NotAll("this deployment has no recheck queue".to_owned()) };

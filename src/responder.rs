@@ -14,13 +14,14 @@ use crate::{
     decision::{Decision, Sensed, Treatment},
     domain::{IncidentId, Outcome, OutcomeKind, Report, Timestamp, fingerprint},
     engine::{EngineError, Illegal},
-    ingest,
+    ingest::{self, Ingested},
     journal::{Approval, IncidentRecord, Journal, JournalError, Question},
     metrics,
     notify::{Notification, Notifier, NotifyError},
     policy::Mode,
     recheck::Rechecks,
     rulebook::trouble_mark,
+    watch::SenseError,
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -42,6 +43,8 @@ pub enum Retry {
     Engine(#[from] EngineError),
     #[error(transparent)]
     Journal(#[from] JournalError),
+    #[error(transparent)]
+    Sense(#[from] SenseError),
     #[error(transparent)]
     Illegal(#[from] Illegal),
     #[error("the policy was changed while the event was judged by it")]
@@ -69,7 +72,26 @@ impl Responder {
     /// # Errors
     /// Only where a repeat of the delivery can help.
     pub async fn handle(&self, event: &str, deadline: Option<Timestamp>) -> Result<Report, Retry> {
-        let sensed = self.analyst.sense(ingest::event(event)).await?;
+        self.handle_ingested(ingest::event(event), deadline).await
+    }
+
+    /// The same for an event of a queue. GuardDuty's findings, by which instances and principals are contained, come straight from EventBridge.
+    ///
+    /// # Errors
+    /// Only where a repeat of the message can help.
+    pub async fn handle_queued(&self, event: &str, deadline: Option<Timestamp>) -> Result<Report, Retry> {
+        let ingested = match ingest::event(event) {
+            Ingested::Finding(_) => {
+                let why = "a finding of GuardDuty comes straight from EventBridge, never through a queue";
+                Ingested::Ended(Outcome::because(OutcomeKind::Ignored, "finding-from-a-queue", why))
+            }
+            other => other,
+        };
+        self.handle_ingested(ingested, deadline).await
+    }
+
+    async fn handle_ingested(&self, ingested: Ingested, deadline: Option<Timestamp>) -> Result<Report, Retry> {
+        let sensed = self.analyst.sense(ingested).await?;
         for _ in 0..MOST_RULES {
             match self.handle_by_last_rules(sensed.clone(), deadline).await {
                 // What it was judged by is not what is in force.

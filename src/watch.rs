@@ -2,12 +2,17 @@
 //! first record that needs them: a GuardDuty finding waits for no rule.
 
 use crate::{
+    aws::AwsError,
     decision::Sensed,
-    detect::{Detector, OURS, RuleError},
+    detect::{Detector, Identified, OURS, RuleError, alarmed, changed, evaluated},
     domain::{Finding, Timestamp},
-    ingest::Ingested,
+    ingest::{Evaluation, Ingested},
     journal::{JournalError, Tallies},
     triage::Context,
+};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, ready},
 };
 use std::{
     fs, io,
@@ -41,8 +46,13 @@ impl Watch {
     /// Brings an event to a finding, or to its end.
     ///
     /// # Errors
-    /// Where what it counts towards cannot be counted, and a repeat can help.
-    pub async fn sense(&self, ingested: Ingested, tallies: &dyn Tallies) -> Result<Sensed, JournalError> {
+    /// Where what must be known beside the event cannot be read, and a repeat can help.
+    pub async fn sense(
+        &self,
+        ingested: Ingested,
+        tallies: &dyn Tallies,
+        sources: &dyn RuleSources,
+    ) -> Result<Sensed, SenseError> {
         let finding = match ingested {
             Ingested::Ended(outcome) => return Ok(Err(outcome)),
             Ingested::Finding(finding) => Ok(finding),
@@ -52,8 +62,38 @@ impl Watch {
                 let counted = futures::future::try_join_all(counted).await?;
                 sighting.conclude(&counted)
             }
+            Ingested::Evaluation(evaluation) => match sources.identifier(&evaluation).await? {
+                Some(identifier) => evaluated(&evaluation, Identified::As(&identifier)),
+                None => evaluated(&evaluation, Identified::ByNameOnly),
+            },
+            Ingested::Change(change) => changed(&change),
+            Ingested::Alarm(alarm) => alarmed(&alarm),
         };
         Ok(finding.map(|finding| (finding, Context::default())))
+    }
+}
+
+/// What an event means could not be found out yet.
+#[derive(Debug, thiserror::Error)]
+pub enum SenseError {
+    #[error("cannot count it: {0}")]
+    Journal(#[from] JournalError),
+    #[error("cannot find out which rule of AWS Config it is: {0}")]
+    Aws(#[from] AwsError),
+}
+
+/// Who knows what the rules of AWS Config are behind their names.
+pub trait RuleSources: Sync {
+    /// The source identifier; `None` where nobody can be asked, or the rule is gone.
+    fn identifier<'a>(&'a self, evaluation: &'a Evaluation) -> BoxFuture<'a, Result<Option<String>, AwsError>>;
+}
+
+/// Nobody can be asked.
+pub struct NamesOnly;
+
+impl RuleSources for NamesOnly {
+    fn identifier<'a>(&'a self, _: &'a Evaluation) -> BoxFuture<'a, Result<Option<String>, AwsError>> {
+        ready(Ok(None)).boxed()
     }
 }
 

@@ -1,13 +1,17 @@
 //! The operator's commands. Exit codes: 0 done, 1 not done, 2 wrong usage, 3 partly done.
 
 mod command;
+mod coverage;
 mod deployment;
+mod explain;
 mod incident;
+pub mod patterns;
 mod permissions;
 mod playbooks;
 mod policy;
 mod replay;
 mod rules;
+mod source;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -46,6 +50,12 @@ enum Command {
     Permissions(permissions::Permissions),
     /// Check, put, show and compare what Cordon may do
     Policy(policy::PolicyCommand),
+    /// Tell what one event is to Cordon, and what would change the decision
+    Explain(explain::Explain),
+    /// List what the sensors can report, and what is done about it
+    Coverage(coverage::Coverage),
+    /// Print the event patterns that the rules need
+    Patterns(patterns::Patterns),
     /// List, show and test the rules by which CloudTrail's records are judged
     Rules(rules::Rules),
     /// List the playbooks, or show the page of one
@@ -68,6 +78,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Prepare(prepare) => prepare.run().await,
         Command::Permissions(permissions) => permissions.run(),
         Command::Policy(policy) => policy.run().await,
+        Command::Explain(explain) => explain.run().await,
+        Command::Coverage(coverage) => coverage.run(),
+        Command::Patterns(patterns) => patterns.run(),
         Command::Rules(rules) => rules.run(),
         Command::Playbooks(playbooks) => playbooks.run(),
     }

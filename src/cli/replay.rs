@@ -1,5 +1,6 @@
 //! `cordon replay FILE…`: what would be decided, and why. Pure unless an account is asked for.
 
+use super::source::{open, sources};
 use crate::{
     analyst::Analyst,
     aws::{self, Aws},
@@ -12,14 +13,13 @@ use crate::{
     rulebook::RuleBook,
     settings::read_policy,
     survey::Facts,
-    watch::{Watch, own_time},
+    watch::{NamesOnly, Watch, own_time},
 };
-use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
-    io::{Read, Write},
+    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -27,7 +27,8 @@ use std::{
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Reads EventBridge events, bare findings in either casing, arrays, NDJSON and GetFindings output.
+Reads EventBridge events, bare findings in either casing, records of CloudTrail as they lie in S3 (.json.gz), messages of AWS Config,
+arrays, NDJSON and GetFindings output.
 Age is judged at the time of the event itself, unless --now is given.
 
 Examples:
@@ -38,12 +39,15 @@ Examples:
 
 Exit codes: 0 every event was judged, 1 a file could not be read or the account could not be surveyed, 2 wrong usage.")]
 pub struct Replay {
-    /// Files, folders (their .json, .jsonl and .ndjson files), or - for standard input
+    /// Files, folders (their .json, .jsonl and .ndjson files, packed by gzip too), or - for standard input
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// One JSON object for each event
     #[arg(long)]
     json: bool,
+    /// Only how many events had which outcome
+    #[arg(long)]
+    count: bool,
     /// Read the account of the SDK's credentials and show the full plan
     #[arg(long)]
     against: bool,
@@ -62,7 +66,7 @@ pub struct Replay {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Ceiling {
+pub(super) enum Ceiling {
     Observe,
     Approve,
     Contain,
@@ -93,15 +97,15 @@ impl Replay {
         };
         let (mut counts, mut failed) = (BTreeMap::<String, usize>::new(), 0);
         for source in sources(&self.files)? {
-            let text = match read(&source) {
-                Ok(text) => text,
+            let mut pieces = match open(&source) {
+                Ok(pieces) => pieces,
                 Err(error) => {
                     eprintln!("cordon: {error:#}");
                     failed += 1;
                     continue;
                 }
             };
-            for piece in ingest::pieces(&text) {
+            for piece in pieces.by_ref() {
                 let record = match self.judge(&piece, &by).await {
                     Ok(record) => record,
                     Err(error) => {
@@ -111,10 +115,16 @@ impl Replay {
                     }
                 };
                 *counts.entry(record.outcome_kind()).or_default() += 1;
-                record.print(&source, &piece, self.json)?;
+                if !self.count {
+                    record.print(&source, &piece, self.json)?;
+                }
+            }
+            if let Some(error) = pieces.broken {
+                eprintln!("cordon: `{}` ends early: {error}", source.display());
+                failed += 1;
             }
         }
-        if !self.json {
+        if self.count || !self.json {
             let counted: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
             eprintln!("\n{} events: {}", counts.values().sum::<usize>(), counted.join(", "));
         }
@@ -122,7 +132,7 @@ impl Replay {
     }
 
     async fn judge(&self, piece: &Piece, by: &Judges) -> anyhow::Result<Record> {
-        let sensed = by.watch.sense(ingest::replayed(piece), &by.tallies).await?;
+        let sensed = by.watch.sense(ingest::replayed(piece), &by.tallies, &NamesOnly).await?;
         let now = match &sensed {
             _ if self.now => Timestamp::from_millis(Clock::system().now_millis()),
             Ok((finding, _)) => own_time(finding),
@@ -150,42 +160,6 @@ async fn analyst(policy: Policy, ceiling: Mode) -> Analyst {
     let aws = Arc::new(Aws::new(aws::configuration().await, journal.clone()));
     let rules = RuleBook::new(Some(policy), journal.clone());
     Analyst { aws, journal, rules, watch: Watch::new(None), ceiling }
-}
-
-fn sources(files: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for file in files {
-        if file.is_dir() { walk(file, &mut found)? } else { found.push(file.clone()) }
-    }
-    Ok(found)
-}
-
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read folder `{}`", folder.display()))?;
-    let mut paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
-    paths.sort();
-    for path in paths {
-        if path.is_dir() {
-            walk(&path, found)?;
-        } else if path
-            .extension()
-            .is_some_and(|e| ["json", "jsonl", "ndjson"].iter().any(|known| e.eq_ignore_ascii_case(known)))
-        {
-            found.push(path);
-        }
-    }
-    Ok(())
-}
-
-fn read(source: &Path) -> anyhow::Result<String> {
-    let mut bytes = Vec::new();
-    if source == Path::new("-") {
-        std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
-    } else {
-        bytes = std::fs::read(source).with_context(|| format!("cannot read `{}`", source.display()))?;
-    }
-    // What is no UTF-8 is no JSON either; the replaced characters let the parser say so.
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// One event, judged.

@@ -141,7 +141,13 @@ fn owned(value: EventValue<'_>) -> EventValue<'static> {
 /// Published rules look for texts in whole objects (`requestParameters|contains`).
 fn objects_as_text(value: EventValue<'static>) -> EventValue<'static> {
     match value {
-        EventValue::Map(_) => EventValue::Str(Cow::Owned(value.to_json().to_string())),
+        EventValue::Map(_) => {
+            let text = value.to_json().to_string();
+            // A policy is text within, and its quotation marks are what rules look for.
+            let bare = text.replace("\\\"", "\"");
+            let texts = if bare == text { vec![text] } else { vec![text, bare] };
+            EventValue::Array(texts.into_iter().map(|text| EventValue::Str(Cow::Owned(text))).collect())
+        }
         EventValue::Array(items) => EventValue::Array(items.into_iter().map(objects_as_text).collect()),
         other => other,
     }
@@ -186,15 +192,11 @@ fn derived(record: &Record) -> Value {
     let roles = passed_roles(record, parameters);
     say("passes_role", json!(!roles.is_empty()));
     say("passed_role", json!(roles));
-    say("instances", json!(instances(parameters)));
-    say("is_accelerated", json!(is_accelerated(at)));
-    say(
-        "has_user_data",
-        json!(
-            at.path("requestParameters.userData").exists()
-                || at.path("requestParameters.launchTemplateData.userData").exists()
-        ),
-    );
+    let compute = Compute::of(parameters);
+    // INVARIANT: `as` saturates, and nobody asks for more than f64 holds.
+    say("instances", json!(compute.instances as u64));
+    say("is_accelerated", json!(compute.is_accelerated));
+    say("has_user_data", json!(compute.has_user_data));
     Value::Object(said)
 }
 
@@ -244,13 +246,28 @@ fn is_mfa_absent(record: &Record, at: Cursor<'_>) -> bool {
 fn is_on_self(record: &Record, at: Cursor<'_>) -> bool {
     let name = record.caller.name.as_str();
     let is = |path: &str| !name.is_empty() && at.path(path).str() == Some(name);
+    // Without a name, IAM takes the caller's; of a call that was refused CloudTrail shows no parameters.
+    let unnamed = record.service.as_str() == "iam.amazonaws.com"
+        && record.result == CallResult::Done
+        && OF_ONESELF.contains(&record.name.as_str())
+        && !at.path("requestParameters.userName").exists();
     match record.caller.kind {
-        // Without a name, IAM takes the caller's.
-        UserType::IamUser => is("requestParameters.userName"),
+        UserType::IamUser => unnamed || is("requestParameters.userName"),
         UserType::AssumedRole => is("requestParameters.roleName"),
         _ => false,
     }
 }
+
+/// Calls of IAM whose user name may be left out (IAM API reference).
+const OF_ONESELF: [&str; 7] = [
+    "CreateAccessKey",
+    "CreateLoginProfile",
+    "DeleteAccessKey",
+    "DeleteLoginProfile",
+    "DeactivateMFADevice",
+    "UpdateAccessKey",
+    "UploadSigningCertificate",
+];
 
 /// `iam:PassRole` has no event of its own. Calls of IAM and STS about a role pass none.
 fn passed_roles(record: &Record, parameters: &Value) -> Vec<String> {
@@ -296,26 +313,66 @@ fn is_role(arn: &str) -> bool {
     arn.starts_with("arn:") && (arn.contains(":role/") || arn.contains(":instance-profile/"))
 }
 
-fn instances(parameters: &Value) -> u64 {
-    let at = Cursor::new(parameters);
-    let list =
-        at.path("instancesSet.items").items().filter_map(|item| item.get("maxCount").number()).fold(0.0, f64::max);
-    let other = ["maxCount", "desiredCapacity", "maxSize", "targetCapacity"]
-        .iter()
-        .filter_map(|name| at.get(name).number())
-        .fold(0.0, f64::max);
-    // INVARIANT: `as` saturates, and nothing names a number beyond what f64 holds.
-    list.max(other) as u64
+/// What compute is asked for, in whatever shape the service's parameters have.
+#[derive(Default)]
+struct Compute {
+    instances: f64,
+    is_accelerated: bool,
+    has_user_data: bool,
+}
+
+/// Members that say how many are wanted; the least and the most of a group are no demand.
+const COUNTS: [&str; 7] = [
+    "maxcount",
+    "desiredcapacity",
+    "desiredsize",
+    "targetcapacity",
+    "totaltargetcapacity",
+    "instancecount",
+    "desiredcount",
+];
+
+impl Compute {
+    fn of(parameters: &Value) -> Self {
+        let mut found = Self::default();
+        found.look(parameters, 0);
+        found
+    }
+
+    fn look(&mut self, value: &Value, depth: usize) {
+        match value {
+            _ if depth > 12 => {}
+            Value::Object(object) => {
+                for (name, value) in object {
+                    let name = name.to_lowercase();
+                    if COUNTS.contains(&name.as_str())
+                        && let Some(count) = value.as_f64().or_else(|| value.as_str()?.parse().ok())
+                    {
+                        self.instances = self.instances.max(count);
+                    }
+                    self.has_user_data |= name == "userdata" && !value.is_null();
+                    if name.starts_with("instancetype") || name == "resourcetype" {
+                        let kinds = value
+                            .as_str()
+                            .into_iter()
+                            .chain(value.as_array().into_iter().flatten().filter_map(Value::as_str));
+                        self.is_accelerated |= kinds.into_iter().any(is_accelerated);
+                    }
+                    self.look(value, depth + 1);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.look(item, depth + 1)),
+            _ => {}
+        }
+    }
 }
 
 /// Families with accelerators (EC2 user guide, "Accelerated computing"), and sizes that nobody starts by chance.
-fn is_accelerated(at: Cursor<'_>) -> bool {
-    let path = ["requestParameters.instanceType", "requestParameters.launchTemplateData.instanceType"];
-    path.iter().filter_map(|path| at.path(path).str()).any(|kind| {
-        let (family, size) = kind.split_once('.').unwrap_or((kind, ""));
-        let letters: String = family.chars().take_while(char::is_ascii_alphabetic).collect();
-        matches!(letters.as_str(), "p" | "g" | "gr" | "trn" | "inf" | "dl" | "vt" | "f")
-            || size.contains("metal")
-            || matches!(size, "16xlarge" | "18xlarge" | "24xlarge" | "32xlarge" | "48xlarge")
-    })
+fn is_accelerated(kind: &str) -> bool {
+    let (family, size) = kind.strip_prefix("ml.").unwrap_or(kind).split_once('.').unwrap_or((kind, ""));
+    let letters: String = family.chars().take_while(char::is_ascii_alphabetic).collect();
+    let times = size.strip_suffix("xlarge").and_then(|n| n.parse::<u32>().ok()).unwrap_or_default();
+    matches!(letters.as_str(), "p" | "g" | "gr" | "trn" | "inf" | "dl" | "vt" | "f")
+        || size.contains("metal")
+        || times >= 16
 }

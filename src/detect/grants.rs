@@ -44,7 +44,9 @@ pub struct Granted {
 }
 
 /// Members of parameters that hold a policy, as text or as an object.
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 14] = [
+    "attributeValue",
+    "policyInJson",
     "policyDocument",
     "PolicyDocument",
     "assumeRolePolicyDocument",
@@ -75,11 +77,16 @@ fn walk(value: &Value, own: Option<&str>, granted: &mut Granted, depth: usize) {
             for (name, value) in object {
                 match value {
                     _ if DOCUMENTS.contains(&name.as_str()) => {
-                        if let Some(document) = document(value) {
-                            read(&document, own, granted);
+                        match document(value) {
+                            Some(document) if document.get("Statement").is_some() => read(&document, own, granted),
+                            // A policy within a policy, as S3 Glacier has it.
+                            Some(document) => walk(&document, own, granted, depth + 1),
+                            None => {}
                         }
                     }
-                    Value::String(arn) if name.eq_ignore_ascii_case("policyArn") => {
+                    Value::String(arn)
+                        if ["policyArn", "managedPolicyArn"].iter().any(|known| name.eq_ignore_ascii_case(known)) =>
+                    {
                         granted.is_admin |= is_admin_policy(arn);
                     }
                     other => walk(other, own, granted, depth + 1),
@@ -121,7 +128,13 @@ fn read(document: &Value, own: Option<&str>, granted: &mut Granted) {
         let on_all = texts(statement.get("Resource")).any(|on| on == "*" || on.ends_with(":*"))
             || statement.get("NotResource").is_some();
         let all_but = statement.get("NotAction").is_some();
-        let matches = |wanted: &str| actions.iter().any(|pattern| is_like(pattern, wanted));
+        // A role that only one service gets is what deployments pass all day.
+        let to_service = statement
+            .get("Condition")
+            .is_some_and(|condition| condition.to_string().to_lowercase().contains("iam:passedtoservice"));
+        let matches = |wanted: &str| {
+            !(to_service && wanted == "iam:passrole") && actions.iter().any(|pattern| is_like(pattern, wanted))
+        };
         granted.is_admin |=
             on_all && (all_but || actions.iter().any(|action| matches!(action.as_str(), "*" | "*:*" | "iam:*")));
         granted.escalates |= on_all && (all_but || ESCALATING.iter().any(|action| matches(action)));
@@ -159,7 +172,10 @@ fn is_anybody(principal: Option<&Value>) -> bool {
 }
 
 /// Keys of conditions by which a grant to anybody is one to somebody (IAM user guide, "The meaning of public").
-const NARROWING: [&str; 13] = [
+const NARROWING: [&str; 16] = [
+    "aws:sourceorgid",
+    "aws:sourceorgpaths",
+    "elasticfilesystem:accessedviamounttarget",
     "aws:sourceaccount",
     "aws:sourcearn",
     "aws:sourceowner",
@@ -233,19 +249,20 @@ fn share(value: &Value, names: bool, own: Option<&str>, shared: &mut Shared, dep
             for (name, value) in object.iter().filter(|(name, _)| !REMOVED.contains(&name.as_str())) {
                 let lower = name.to_lowercase();
                 let names_somebody = names
-                    || ["userid", "accountid", "account", "group", "valuestoadd", "principal", "granteeprincipal"]
+                    || ["userid", "account", "group", "valuestoadd", "sourcearn", "consumeridentifier"]
                         .iter()
                         .any(|part| lower.starts_with(part) || lower.ends_with(part))
-                    || lower.contains("accountids")
+                    || ["accountid", "principal", "x-amz-acl", "x-amz-grant"].iter().any(|part| lower.contains(part))
                     || lower == "uri";
                 share(value, names_somebody, own, shared, depth + 1);
             }
         }
         Value::Array(items) => items.iter().for_each(|item| share(item, names, own, shared, depth + 1)),
         Value::String(text) if names => {
-            let is_all = matches!(text.to_lowercase().as_str(), "all" | "*")
-                || text.ends_with("/global/AllUsers")
-                || text.ends_with("/global/AuthenticatedUsers");
+            let is_all = ["all", "*", "public-read", "public-read-write", "authenticated-read"]
+                .contains(&text.to_lowercase().as_str())
+                || text.contains("/global/AllUsers")
+                || text.contains("/global/AuthenticatedUsers");
             shared.publicly |= is_all;
             shared.accounts.extend(account_of(text).filter(|account| Some(account.as_str()) != own));
         }

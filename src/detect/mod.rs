@@ -2,14 +2,22 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod check;
+mod config;
+mod config_rules;
 mod document;
 mod grants;
+mod near;
 mod network;
+mod patterns;
 mod rule;
 
 pub use check::{Checked, check, whole};
+pub use config::{Identified, alarmed, changed, evaluated};
+pub use config_rules::{CONFIG_RULES, ConfigRule};
 pub use document::{DERIVED, Document};
 pub use grants::account_of;
+pub use near::Near;
+pub use patterns::{MOST_CHARACTERS, Pattern, patterns};
 pub use rule::{By, Count, Denied, Level, Meta, Ours, Rule, RuleError, documents, read};
 
 use crate::{
@@ -23,7 +31,18 @@ use rsigma_eval::Engine;
 use std::time::Duration;
 
 /// Our rules, a family a file.
-pub const OURS: &[(&str, &str)] = &[("silencing.yml", include_str!("rules/silencing.yml"))];
+pub const OURS: &[(&str, &str)] = &[
+    ("abuse.yml", include_str!("rules/abuse.yml")),
+    ("access.yml", include_str!("rules/access.yml")),
+    ("changes.yml", include_str!("rules/changes.yml")),
+    ("compute.yml", include_str!("rules/compute.yml")),
+    ("destruction.yml", include_str!("rules/destruction.yml")),
+    ("exposure.yml", include_str!("rules/exposure.yml")),
+    ("iam.yml", include_str!("rules/iam.yml")),
+    ("organization.yml", include_str!("rules/organization.yml")),
+    ("silencing.yml", include_str!("rules/silencing.yml")),
+    ("theft.yml", include_str!("rules/theft.yml")),
+];
 
 /// All rules there are, ready to be asked.
 pub struct Detector {

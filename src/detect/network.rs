@@ -175,6 +175,10 @@ fn rules(value: &Value, around: &Ports, found: &mut Vec<(Prefix, Ports)>, depth:
                     Value::String(text) if name.to_lowercase().contains("cidr") => {
                         found.extend(Prefix::parse(text).map(|prefix| (prefix, ports.clone())));
                     }
+                    Value::Array(items) if is_list_of_prefixes(name) && items.iter().all(Value::is_string) => {
+                        let prefixes = items.iter().filter_map(|item| Prefix::parse(item.as_str()?));
+                        found.extend(prefixes.map(|prefix| (prefix, ports.clone())));
+                    }
                     other => rules(other, &ports, found, depth + 1),
                 }
             }
@@ -182,6 +186,12 @@ fn rules(value: &Value, around: &Ports, found: &mut Vec<(Prefix, Ports)>, depth:
         Value::Array(items) => items.iter().for_each(|item| rules(item, around, found, depth + 1)),
         _ => {}
     }
+}
+
+/// As Config and EKS write them beside the others.
+fn is_list_of_prefixes(name: &str) -> bool {
+    let name = name.to_lowercase();
+    name == "ipranges" || name.contains("cidr")
 }
 
 #[cfg(test)]

@@ -25,6 +25,9 @@ pub struct Meta {
     pub level: Level,
     #[serde(default)]
     pub cordon: Ours,
+    /// As it was written; the engine has its own form.
+    #[serde(default, skip_serializing)]
+    pub detection: serde_json::Value,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +70,9 @@ pub struct Ours {
     pub count: Option<Count>,
     /// It needs read-only management events, which a rule of EventBridge gets only in a state of its own.
     pub read_only: bool,
+    /// Members of the detail and the values by which EventBridge lets its events through, where the rule goes by no name of a call:
+    /// `{userIdentity.type: [Root]}`.
+    pub pattern: Option<serde_json::Value>,
     /// It needs data events, which a trail must be told to record.
     pub data_events: bool,
 }
@@ -81,6 +87,7 @@ impl Default for Ours {
             subject_is: String::new(),
             denied: Denied::default(),
             count: None,
+            pattern: None,
             read_only: false,
             data_events: false,
         }

@@ -62,14 +62,15 @@ impl Record {
 /// Whether it is a record at all: they have no marker, but these three.
 pub fn is_record(value: &Value) -> bool {
     let at = Cursor::new(value);
-    at.get("eventName").str().is_some()
+    (at.get("eventName").str().is_some() || at.path("insightDetails.eventName").str().is_some())
         && (at.get("eventSource").exists() || at.get("userIdentity").exists() || at.get("eventVersion").exists())
 }
 
 pub fn record(detail: Value) -> Ingested {
     let at = Cursor::new(&detail);
-    let Some(name) = at.get("eventName").str() else {
-        // Insights say what was odd in a part of their own.
+    // An insight says in a part of its own which calls are more, or fail more, than they usually do.
+    let insight = at.get("insightDetails");
+    let Some(name) = at.get("eventName").str().or_else(|| insight.get("eventName").str()) else {
         return ended(
             OutcomeKind::Declined,
             "record-without-name",
@@ -86,7 +87,7 @@ pub fn record(detail: Value) -> Ingested {
     }
     let record = Record {
         name: Text::new(without_version(name)),
-        service: at.get("eventSource").text().unwrap_or_default(),
+        service: at.get("eventSource").text().or_else(|| insight.get("eventSource").text()).unwrap_or_default(),
         id: at.get("sharedEventID").text().or_else(|| at.get("eventID").text()).unwrap_or_default(),
         at: at.get("eventTime").time(),
         account: account.and_then(|id| AccountId::parse(id).ok()),

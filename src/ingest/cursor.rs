@@ -23,6 +23,10 @@ impl<'a> Cursor<'a> {
         path.split('.').fold(self, Self::get)
     }
 
+    pub fn value(self) -> Option<&'a Value> {
+        self.0
+    }
+
     pub fn exists(self) -> bool {
         self.0.is_some()
     }

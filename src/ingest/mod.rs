@@ -1,17 +1,21 @@
 //! From the wire to a [`Finding`]: tolerant of what is odd, strict with what names a thing. Must not decide anything.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod alarm;
 pub mod cloudtrail;
+pub mod config;
 mod cursor;
 mod envelope;
 mod guardduty;
 mod identity;
 mod replay;
 
+pub use alarm::Alarm;
 pub use cloudtrail::{CallResult, Record};
+pub use config::{About, Compliance, Evaluation, ItemChange};
 pub use cursor::Cursor;
 pub use identity::Caller;
-pub use replay::{Piece, pieces};
+pub use replay::{Piece, is_whole, pieces, pieces_of_line};
 
 use crate::domain::{Finding, Outcome, OutcomeKind};
 
@@ -21,6 +25,12 @@ pub enum Ingested {
     Finding(Box<Finding>),
     /// A call that CloudTrail recorded: rules say whether it is a finding.
     Record(Box<Record>),
+    /// What a rule of AWS Config says of a resource.
+    Evaluation(Box<Evaluation>),
+    /// What changed in a resource.
+    Change(Box<ItemChange>),
+    /// An alarm that went off, or a cost that is unusual.
+    Alarm(Box<Alarm>),
     /// The event ends here, with its reason.
     Ended(Outcome),
 }
@@ -45,6 +55,7 @@ pub fn replayed(piece: &Piece) -> Ingested {
         }
         Ok(value) => match replay::bare_finding(value) {
             Some(finding) => guardduty::finding(finding),
+            None if config::is_message(value) => config::message(value),
             None if cloudtrail::is_record(value) => cloudtrail::record(value.clone()),
             None => envelope::open(value.clone()),
         },

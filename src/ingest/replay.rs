@@ -19,18 +19,48 @@ pub fn pieces(text: &str) -> Vec<Piece> {
         Ok(value) => return unwrapped(value, None),
         Err(error) => error,
     };
+    // A file of CloudTrail that ends early: what is whole of it counts.
+    if whole.is_eof()
+        && let Some(records) = records_before_the_end(text)
+    {
+        let broken =
+            Piece { line: None, ordinal: records.len() + 1, value: Err(format!("the file ends early: {whole}")) };
+        return unwrapped(Value::Array(records), None).into_iter().chain([broken]).collect();
+    }
     let lines: Vec<(usize, &str)> = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()).collect();
     // A single broken document stays one problem; it is not cut into one problem a line.
     if !lines.iter().any(|(_, line)| serde_json::from_str::<Value>(line).is_ok_and(|v| v.is_object())) {
         return vec![Piece { line: None, ordinal: 1, value: Err(format!("no JSON: {whole}")) }];
     }
-    lines
-        .into_iter()
-        .flat_map(|(number, line)| match serde_json::from_str(line) {
-            Ok(value) => unwrapped(value, Some(number)),
-            Err(error) => vec![Piece { line: Some(number), ordinal: 1, value: Err(format!("no JSON: {error}")) }],
-        })
-        .collect()
+    lines.into_iter().flat_map(|(number, line)| pieces_of_line(line, number)).collect()
+}
+
+/// The same of one line of many.
+pub fn pieces_of_line(line: &str, number: usize) -> Vec<Piece> {
+    match serde_json::from_str(line) {
+        Ok(value) => unwrapped(value, Some(number)),
+        Err(error) => vec![Piece { line: Some(number), ordinal: 1, value: Err(format!("no JSON: {error}")) }],
+    }
+}
+
+/// Whether a text is a document by itself.
+pub fn is_whole(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// The whole ones of `{"Records": [{…}, {…}, {…` .
+fn records_before_the_end(text: &str) -> Option<Vec<Value>> {
+    let (before, mut rest) = text.split_once('[')?;
+    if !before.trim_end().trim_end_matches(':').trim_end().ends_with("\"Records\"") {
+        return None;
+    }
+    let mut records = Vec::new();
+    loop {
+        let mut one = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+        let Some(Ok(record)) = one.next() else { return Some(records) };
+        records.push(record);
+        rest = rest.get(one.byte_offset()..).unwrap_or_default().trim_start().trim_start_matches(',');
+    }
 }
 
 /// The finding of a value that is no whole envelope: bare, as an export or GetFindings gives it, or with no more than a

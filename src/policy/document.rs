@@ -94,9 +94,36 @@ pub struct Policy {
     /// Accounts in which everything that has an impact is one step worse.
     #[schemars(with = "Vec<String>")]
     pub production_accounts: Vec<AccountId>,
+    /// What alarms of CloudWatch mean, by their names; one that ends in `*` stands for all that begin so. Others are ignored.
+    pub alarms: BTreeMap<String, Meaning>,
     /// Times of the week in which less is done unattended.
     pub windows: Vec<Window>,
     pub limits: Limits,
+}
+
+/// What it means that an alarm goes off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Meaning {
+    /// A web application firewall blocks requests.
+    RequestsBlocked,
+    /// Calls of APIs are throttled.
+    CallsThrottled,
+    /// Traffic is other than it usually is.
+    TrafficUnusual,
+    /// Something else that people should hear of.
+    Other,
+}
+
+impl fmt::Display for Meaning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RequestsBlocked => "requests are blocked",
+            Self::CallsThrottled => "calls are throttled",
+            Self::TrafficUnusual => "traffic is unusual",
+            Self::Other => "something that people should hear of",
+        })
+    }
 }
 
 /// Numbers above which a person must agree. A quarter of what an hour has is kept for Critical.
@@ -144,6 +171,7 @@ impl Default for Policy {
             known_accounts: Vec::new(),
             used_regions: Vec::new(),
             production_accounts: Vec::new(),
+            alarms: BTreeMap::new(),
             windows: Vec::new(),
             limits: Limits::default(),
         }
@@ -222,6 +250,12 @@ impl Policy {
     /// Why this is his work.
     pub fn expects(&self, doer: &Doer<'_>, situation: Situation, at: Timestamp) -> Option<&Because> {
         self.expected.iter().find(|expected| expected.covers(doer, situation, at)).map(|expected| &expected.because)
+    }
+
+    /// What the operator says that this alarm means.
+    pub fn meaning(&self, alarm: &str) -> Option<Meaning> {
+        let is_it = |name: &str| name == alarm || name.strip_suffix('*').is_some_and(|start| alarm.starts_with(start));
+        self.alarms.iter().find(|(name, _)| is_it(name)).map(|(_, meaning)| *meaning)
     }
 
     /// Whether all of these ports are open on purpose, as `22` or `8000-8100`.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// Situations that nobody does as his work: the policy is refused that expects one.
-pub const NEVER: [Situation; 6] = [
+pub const NEVER_EXPECTED: [Situation; 6] = [
     Situation::AuditTrailSilenced,
     Situation::ThreatDetectionSilenced,
     Situation::RootUsed,
@@ -46,7 +46,7 @@ struct WireExpected {
 impl TryFrom<WireExpected> for Expected {
     type Error = String;
     fn try_from(wire: WireExpected) -> Result<Self, String> {
-        if let Some(never) = wire.situations.iter().find(|situation| NEVER.contains(situation)) {
+        if let Some(never) = wire.situations.iter().find(|situation| NEVER_EXPECTED.contains(situation)) {
             return Err(format!("`{never}` is nobody's work and cannot be expected"));
         }
         if wire.situations.is_empty() {

@@ -11,8 +11,8 @@ mod subject;
 mod window;
 
 pub use budget::Budget;
-pub use document::{EXAMPLES, Example, Limits, Mode, Modes, Policy, PolicyError};
-pub use expected::{Doer, Expected};
+pub use document::{EXAMPLES, Example, Limits, Meaning, Mode, Modes, Policy, PolicyError};
+pub use expected::{Doer, Expected, NEVER_EXPECTED};
 pub use named::{Because, PrincipalRef, Protected, Protection, Tag};
 pub use rules::{LONGEST_PAUSE, Pause, Rules, Trouble};
 pub use subject::{Subject, Tags};

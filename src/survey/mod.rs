@@ -1,6 +1,7 @@
 //! The facts of a target, read from the account. What an event says of a resource was true once; this is true now.
 //! Reads only. Facts are data: playbooks take them and know nothing of how they were read.
 
+mod config_rule;
 mod handed_on;
 mod instance;
 mod role_session;
@@ -8,6 +9,7 @@ mod surroundings;
 pub mod trail;
 mod user;
 
+pub use config_rule::{Known as KnownConfigRules, READS as EVENT_READS};
 pub use handed_on::{Found, HandedOn, HandedSession, handed_on};
 pub use instance::{Hints, Instance, Interface, ProfileRole};
 pub use role_session::{Role, RoleSession};
@@ -20,7 +22,7 @@ use crate::{
 };
 
 /// IAM actions that reading each kind of target needs.
-pub const READS: [&[&str]; 3] = [instance::READS, user::READS, role_session::READS];
+pub const READS: [&[&str]; 3] = [instance::READS, user::READS, role_session::READS]; 4] = [instance::READS, user::READS, role_session::READS, config_rule::READS];
 
 /// What was read of a target.
 #[derive(Clone, Debug, PartialEq)]

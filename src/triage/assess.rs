@@ -4,7 +4,8 @@
 use super::{Triage, rows};
 use crate::{
     domain::{
-        Call, Confidence, Evidence, Finding, Impact, IncidentId, Reason, Severity, Situation, Standing, Timestamp,
+        Call, Confidence, Evidence, Finding, Impact, IncidentId, Reason, Severity, Situation, Source, Standing,
+        Timestamp,
     },
     policy::{Doer, Mode, Policy, Rules},
 };
@@ -62,6 +63,13 @@ pub fn assess(
     }
     if let Some(because) = &expected {
         lower(Mode::Observe, "expected".into(), format!("the policy expects this of whoever did it: {because}"));
+    }
+    if finding.source == Source::Config && finding.call.is_none() {
+        lower(
+            Mode::Approve,
+            "change-not-seen".into(),
+            "a rule says that it is so, and nobody was seen to change it: approval at most".to_owned(),
+        );
     }
     if triage.confidence == Confidence::Possible && triage.evidence != Evidence::Dns {
         lower(
@@ -130,6 +138,15 @@ fn weigh(
     let worst = weighed.reduce(|worst, next| if next.severity > worst.severity { next } else { worst });
     let Some(worst) = worst else { return (Severity::High, Impact::None, Vec::new()) };
     let mut reasons = vec![Reason::new(worst.code, format!("{}: {}", worst.severity, worst.says))];
+    if finding.source == Source::Alarm
+        && let Some(meaning) = finding
+            .detections
+            .first()
+            .and_then(|seen| seen.subject.as_ref())
+            .and_then(|(_, name)| policy.meaning(name.as_str()))
+    {
+        reasons.push(Reason::new("alarm-means", format!("the policy says that this alarm means: {meaning}")));
+    }
     let mut severity = worst.severity;
     if worst.impact != Impact::None
         && !is_expected

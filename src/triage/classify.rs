@@ -7,7 +7,7 @@
 
 use super::{
     Triage,
-    families::{BOTH_WAYS, CALLERS, ODD_CALLERS, TOOL, UNUSUAL},
+    families::{BOTH_WAYS, CALLERS, ODD_CALLERS, TECHNIQUES, TOOL, UNUSUAL},
 };
 use crate::{
     domain::{
@@ -85,6 +85,12 @@ fn by_type(finding: &Finding) -> Triage {
         );
     };
     let evidence = evidence(kind, finding);
+    if let Some((family, situation)) = TECHNIQUES.iter().find(|(family, _)| kind.is(&[family])) {
+        let why = format!(
+            "`{family}` is seen in CloudTrail by a rule that was switched on in GuardDuty; he may have been allowed to"
+        );
+        return judged(*situation, Standing::Unclear, Evidence::Api, "technique", why);
+    }
     match kind.resource {
         _ if kind.purpose == "AttackSequence" => judged(
             Situation::AttackSequence,
@@ -403,7 +409,7 @@ mod tests {
             ("Execution:EC2/MaliciousFile", json!(null), "TARGET", S::CompromisedInstance, St::Tool, E::Malware),
             ("Execution:EC2/MaliciousFile!AMI", json!(null), "TARGET", S::OtherWorkload, St::Unclear, E::Malware),
             ("Execution:Runtime/ReverseShell", json!(null), "TARGET", S::CompromisedInstance, St::Tool, E::Runtime),
-            ("Persistence:EC2/ExternalRemoteServices", json!(null), "TARGET", S::Unknown, St::Unclear, E::Unknown),
+            ("Persistence:EC2/ExternalRemoteServices", json!(null), "TARGET", S::UnusualAccess, St::Unclear, E::Api),
             ("Novelty:EC2/Something", connection("OUTBOUND"), "ACTOR", S::Unknown, St::Unclear, E::Network),
         ] {
             let triage = of(kind, instance.clone(), action.clone(), role);
@@ -453,7 +459,7 @@ mod tests {
             ("Object:S3/MaliciousFile", "IAMUser", S::OtherWorkload, St::Unclear),
             ("AttackSequence:IAM/CompromisedCredentials", "IAMUser", S::AttackSequence, St::Tool),
             ("Backdoor:Lambda/C&CActivity.B", "IAMUser", S::OtherWorkload, St::Unclear),
-            ("Persistence:RolesAnywhere/AccountManipulation", "IAMUser", S::Unknown, St::Unclear),
+            ("Persistence:RolesAnywhere/AccountManipulation", "IAMUser", S::PrivilegeEscalation, St::Unclear),
             ("no type at all", "IAMUser", S::Unknown, St::Unclear),
         ] {
             let key =

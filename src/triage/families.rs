@@ -1,7 +1,7 @@
 //! The families of GuardDuty's finding types, by what they say of the resource (GuardDuty user guide, "Finding types"). Pure data.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use crate::domain::Impact;
+use crate::domain::{Impact, Situation};
 
 /// What a purpose costs (GuardDuty user guide, "Threat purposes").
 pub(super) fn impact(kind: &str) -> Impact {
@@ -14,6 +14,23 @@ pub(super) fn impact(kind: &str) -> Impact {
         _ => Impact::UnauthorisedAccess,
     }
 }
+
+/// What custom detection rules see in CloudTrail, by family: named after techniques of MITRE ATT&CK, as the behaviours of our own rules are.
+pub(super) const TECHNIQUES: [(&str, Situation); 13] = [
+    ("AccountManipulation", Situation::PrivilegeEscalation),
+    ("BootOrLogonInitializationScripts", Situation::CodeExecuted),
+    ("CommandAndScriptingInterpreter", Situation::CodeExecuted),
+    ("CompromiseAccounts", Situation::ResourceAbuse),
+    ("DataDestruction", Situation::DataDestruction),
+    ("DisableOrModifyTools", Situation::ThreatDetectionSilenced),
+    ("ExternalRemoteServices", Situation::UnusualAccess),
+    ("ModifyCloudResourceHierarchy", Situation::OrganizationChanged),
+    ("RemoteServices", Situation::UnusualAccess),
+    ("ResourceHijacking", Situation::ResourceAbuse),
+    ("TransferDataToCloudAccount", Situation::DataShared),
+    ("UnsecuredCredentials", Situation::DataRead),
+    ("ValidAccounts", Situation::UnusualAccess),
+];
 
 /// Families that come both ways, told apart by direction and role.
 pub(super) const BOTH_WAYS: [&str; 5] =

@@ -6,11 +6,13 @@ mod classify;
 mod correlate;
 mod families;
 mod rows;
+mod types;
 
 pub use assess::{Assessment, Context, assess};
 pub use classify::classify;
 pub use correlate::{actor, target};
 pub use rows::ROWS;
+pub use types::TYPES;
 
 use crate::domain::{Confidence, Evidence, Reason, Situation, Standing};
 use serde::Serialize;

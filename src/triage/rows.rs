@@ -73,7 +73,7 @@ pub const ROWS: &[Row] = &[
     Row {
         code: "port-open",
         says: "another port that is open to the world is High, and Medium where the policy declares it public",
-        when: |case| is(case, &[Situation::ExposedPort]),
+        when: |case| is(case, &[Situation::ExposedPort]) && !case.call.ports.is_empty(),
         severity: |case| if case.policy.declares_public(&case.call.ports) { Medium } else { High },
         impact: Some(Impact::UnauthorisedAccess),
     },
@@ -94,7 +94,9 @@ pub const ROWS: &[Row] = &[
     Row {
         code: "data-shared",
         says: "a snapshot, image, secret or key that is shared with everybody or another account is High, and Medium with a known one",
-        when: |case| is(case, &[Situation::DataShared]),
+        when: |case| {
+            is(case, &[Situation::DataShared]) && (case.call.shared_publicly || !case.call.shared_with.is_empty())
+        },
         severity: |case| {
             if case.call.shared_publicly || !case.policy.knows(&case.call.shared_with) { High } else { Medium }
         },
@@ -102,9 +104,9 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         code: "bucket-exposed",
-        says: "a bucket that is public is Medium",
+        says: "a bucket that is public is Medium, and High where the guard of all buckets of an account is lifted",
         when: |case| is(case, &[Situation::ExposedBucket]),
-        severity: |_| Medium,
+        severity: |case| case.seen.level.max(Medium),
         impact: Some(Impact::DataBreach),
     },
     Row {

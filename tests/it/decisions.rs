@@ -7,7 +7,7 @@ use cordon::{
     ingest,
     journal::MemoryTallies,
     policy::{Mode, Rules},
-    watch::{Watch, own_time},
+    watch::{NamesOnly, Watch, own_time},
 };
 use futures::FutureExt;
 use std::fmt::Write;
@@ -25,7 +25,8 @@ fn each_sample_is_decided_as_recorded() {
     for file in &files {
         let text = std::fs::read_to_string(file).unwrap();
         writeln!(table, "{}", file.strip_prefix(root()).unwrap().display()).unwrap();
-        let sensed = watch.sense(ingest::event(&text), &MemoryTallies::default()).now_or_never().unwrap().unwrap();
+        let sensed =
+            watch.sense(ingest::event(&text), &MemoryTallies::default(), &NamesOnly).now_or_never().unwrap().unwrap();
         let now = sensed.as_ref().map_or(Timestamp::from_millis(0), |(finding, _)| own_time(finding));
         match decide(sensed, &Rules::default(), Mode::Contain, now) {
             Decision::Ended { judged, outcome } => {

@@ -45,6 +45,7 @@ mod lab;
 mod manual;
 mod matrix;
 mod modes;
+mod mutations;
 mod offers;
 mod operator;
 mod records;

@@ -1,7 +1,11 @@
 //! The template's permissions are those of the registry: nothing missing, and nothing that loosens.
 
 use crate::lab::root;
-use cordon::permissions;
+use cordon::{
+    cli::patterns::template,
+    detect::{Detector, patterns},
+    permissions,
+};
 use std::collections::BTreeSet;
 
 #[test]
@@ -37,6 +41,25 @@ fn every_change_is_bound_to_the_code_of_its_function() {
             let is_open = unbound.contains(&name) || by_ec2.contains(&name);
             assert!(is_open || statement.contains(&bound), "{role}: {name} can be used by others");
         }
+    }
+}
+
+/// Each rule gets the events that it looks at. UPDATE_TEMPLATE=1 writes them anew.
+#[test]
+fn the_templates_patterns_are_those_of_the_rules() {
+    let path = root().join("template.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = ("  # patterns: begin\n", "  # patterns: end\n");
+    let (before, rest) = text.split_once(begin).unwrap();
+    let (there, after) = rest.split_once(end).unwrap();
+    let made = template(&patterns(Detector::ours().rules()).unwrap());
+    if std::env::var_os("UPDATE_TEMPLATE").is_some() {
+        std::fs::write(&path, [before, begin, &made, end, after].concat()).unwrap();
+    } else {
+        assert!(
+            there == made,
+            "template.yaml is not what the rules need: UPDATE_TEMPLATE=1 cargo test --test it template::"
+        );
     }
 }
 

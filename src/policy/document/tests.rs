@@ -2,6 +2,7 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::*;
+use crate::domain::Arn;
 
 #[test]
 fn an_empty_document_is_the_default() {
