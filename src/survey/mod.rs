@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// IAM actions that reading each kind of target needs.
-pub const READS: [&[&str]; 3] = [instance::READS, user::READS, role_session::READS]; 4] = [instance::READS, user::READS, role_session::READS, config_rule::READS];
+pub const READS: [&[&str]; 3] = [instance::READS, user::READS, role_session::READS];
 
 /// What was read of a target.
 #[derive(Clone, Debug, PartialEq)]
