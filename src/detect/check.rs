@@ -79,6 +79,18 @@ pub fn check<'t>(detector: &Detector, tests: impl IntoIterator<Item = (&'t str, 
     checked
 }
 
+/// Of a test file: each rule with the first record in which it fires and the first in which it keeps quiet.
+///
+/// # Errors
+/// Where it is no test file.
+pub fn samples(text: &str) -> Result<Vec<(String, Value, Value)>, String> {
+    let cases: Vec<Case> = serde_saphyr::from_str(text).map_err(|error| error.without_snippet().to_string())?;
+    let first = |records: &[Map<String, Value>]| {
+        records.first().cloned().map(whole).unwrap_or_else(|| Err("no record".to_owned()))
+    };
+    cases.into_iter().map(|case| Ok((case.rule, first(&case.fires)?, first(&case.quiet)?))).collect()
+}
+
 fn fires_in(detector: &Detector, rule: &str, record: Map<String, Value>) -> Result<bool, String> {
     match cloudtrail::record(whole(record)?) {
         Ingested::Record(record) => Ok(detector.look(&record).rules().any(|seen| seen == rule)),

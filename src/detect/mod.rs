@@ -11,7 +11,7 @@ mod network;
 mod patterns;
 mod rule;
 
-pub use check::{Checked, check, whole};
+pub use check::{Checked, check, samples, whole};
 pub use config::{Identified, alarmed, changed, evaluated};
 pub use config_rules::{CONFIG_RULES, ConfigRule};
 pub use document::{DERIVED, Document};

@@ -3,22 +3,22 @@
 use crate::lab::root;
 use cordon::{
     decision::{Decision, decide},
-    domain::{Finding, Outcome, Timestamp},
+    domain::{Finding, Outcome, Source, Timestamp},
     ingest,
     journal::MemoryTallies,
     policy::{Mode, Rules},
     watch::{NamesOnly, Watch, own_time},
 };
 use futures::FutureExt;
-use std::fmt::Write;
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
 
 #[test]
 fn each_sample_is_decided_as_recorded() {
-    let mut files: Vec<_> = ["events/guardduty", "events/cloudtrail", "events/bad"]
-        .iter()
-        .flat_map(|folder| std::fs::read_dir(root().join(folder)).unwrap())
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut files = Vec::new();
+    collect(&root().join("events"), &mut files);
     files.sort();
     let mut table = String::new();
     let watch = Watch::new(None);
@@ -32,6 +32,10 @@ fn each_sample_is_decided_as_recorded() {
             Decision::Ended { judged, outcome } => {
                 if let Some(judged) = judged {
                     write_finding(&mut table, &judged.finding, &judged.triage.situation.to_string());
+                    if judged.finding.source != Source::GuardDuty {
+                        let judged = &judged.assessment;
+                        writeln!(table, "  {}, {}, at most {}", judged.severity, judged.impact, judged.mode).unwrap();
+                    }
                 }
                 write_outcome(&mut table, &outcome);
             }
@@ -46,6 +50,13 @@ fn each_sample_is_decided_as_recorded() {
         }
     }
     insta::assert_snapshot!(table);
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { collect(&path, found) } else { found.push(path) }
+    }
 }
 
 fn write_finding(table: &mut String, finding: &Finding, situation: &str) {

@@ -22,7 +22,7 @@ pub mod errors;
 pub mod faults;
 pub mod moto;
 pub mod proxy;
-mod python;
+pub mod python;
 pub mod runtime;
 pub mod samples;
 pub mod wire;

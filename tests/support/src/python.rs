@@ -80,6 +80,14 @@ impl Tail {
     }
 }
 
+/// Gives a script JSON on its stdin and takes what it prints.
+pub fn ask(name: &str, given: &serde_json::Value) -> Result<serde_json::Value> {
+    let (script, Pipes { mut stdin, stdout }) = Script::start(name, &[])?;
+    serde_json::to_writer(&mut stdin, given)?;
+    drop(stdin);
+    serde_json::from_reader(stdout).with_context(|| format!("`{name}` gave no JSON:{}", script.errors.text()))
+}
+
 fn interpreter() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("CORDON_PYTHON") {
         return Ok(path.into());
