@@ -245,6 +245,13 @@ impl Lab {
         Ok(samples::fresh_record(&sample, &self.ids, samples::now_ms(), SEQUENCE.fetch_add(1, Ordering::Relaxed)))
     }
 
+    /// A copy of `events/config/NAME.json` about this account.
+    pub fn config(&self, name: &str) -> Result<Value> {
+        let mut event = read(&root().join("events/config").join(format!("{name}.json")))?;
+        event["detail"]["awsAccountId"] = json!(self.account);
+        Ok(event)
+    }
+
     /// Delivers the event; the report that the function answers.
     pub async fn deliver(&self, event: &Value) -> Result<Value> {
         match self.function.invoke(event).await? {

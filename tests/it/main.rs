@@ -25,6 +25,7 @@ macro_rules! rows {
 }
 
 mod afterwards;
+mod alerts;
 mod architecture;
 mod bad_input;
 mod cli;

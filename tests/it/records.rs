@@ -2,12 +2,14 @@
 
 use crate::lab::{Lab, kind};
 use anyhow::Result;
-use serde_json::json;
+use cordon_support::{Fault, How, Lasting, Match, When};
+use serde_json::{Value, json};
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_trail_that_was_stopped_is_told_once_however_often_it_comes() -> Result<()> {
     let lab = Lab::durable().await?;
-    let event = lab.record("trail-stopped")?;
+    let event = lab.record("silencing/trail-stopped")?;
     let report = lab.deliver(&event).await?;
     assert_eq!((kind(&report), &report["severity"]), ("Observed", &json!("high")), "{report:#}");
     assert_eq!(report["situation"], "audit-trail-silenced");
@@ -17,7 +19,7 @@ async fn a_trail_that_was_stopped_is_told_once_however_often_it_comes() -> Resul
     assert!(text.contains("A trail was stopped"), "{text}");
     // The same record again, and the same done again an hour later.
     lab.deliver(&event).await?;
-    lab.deliver(&lab.record("trail-stopped")?).await?;
+    lab.deliver(&lab.record("silencing/trail-stopped")?).await?;
     assert!(lab.messages().await?.is_empty());
     Ok(())
 }
@@ -26,8 +28,106 @@ async fn a_trail_that_was_stopped_is_told_once_however_often_it_comes() -> Resul
 async fn who_is_held_by_an_incident_makes_it_worse() -> Result<()> {
     let lab = Lab::durable().await?;
     assert_eq!(kind(&lab.deliver(&lab.event("key-used-from-outside")?).await?), "Contained");
-    let report = lab.deliver(&lab.record("trail-stopped")?).await?;
+    let report = lab.deliver(&lab.record("silencing/trail-stopped")?).await?;
     assert_eq!(report["severity"], "critical", "{report:#}");
     assert!(report["decision"].to_string().contains("actor-in-incident"), "{report:#}");
+    Ok(())
+}
+
+/// A queue's batch: one is poison, one is a finding that has no business there, one is no event at all.
+#[tokio::test]
+async fn a_batch_of_events_loses_nothing_and_poison_goes_back_alone() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let arn = "arn:aws:sqs:us-east-1:111122223333:cordon-Events";
+    let message = |n: usize, body: String| json!({"messageId": format!("m{n}"), "eventSource": "aws:sqs", "eventSourceARN": arn, "body": body});
+    let finding = lab.event("instance-c2-network")?;
+    let mut bodies = vec![
+        lab.record("silencing/trail-stopped")?.to_string(),
+        finding.to_string(),
+        "no json".to_owned(),
+        "amber-otter-k7m2q".to_owned(),
+        json!({"Records": [{"body": "amber-otter-k7m2q"}]}).to_string(),
+    ];
+    bodies.extend(
+        (0..4).map(|_| {
+            lab.record("changes/tags-changed-in-bulk").map_or_else(|_| String::new(), |event| event.to_string())
+        }),
+    );
+    let batch: Vec<Value> = bodies.into_iter().enumerate().map(|(n, body)| message(n, body)).collect();
+    let answer = lab.deliver(&json!({"Records": batch})).await?;
+    assert_eq!(answer, json!({"batchItemFailures": []}), "{answer:#}");
+    // The finding contained nothing: it did not come from where findings come from.
+    assert!(lab.proxy.mutations().iter().all(|call| call.operation != "ModifyNetworkInterfaceAttribute"));
+    assert_eq!(lab.messages().await?.len(), 1);
+    // Where the table does not answer, a message that must be counted goes back, and only that.
+    let at = Match::operation("UpdateItem");
+    lab.proxy.fail(Fault { at, when: When::Before, how: How::ServerError, lasting: Lasting::Throughout });
+    let counted = lab.record("access/calls-denied")?.to_string();
+    let batch = [message(1, counted), message(2, "no json".to_owned())];
+    let answer = lab.deliver(&json!({"Records": batch})).await?;
+    assert_eq!(answer["batchItemFailures"], json!([{"itemIdentifier": "m1"}]));
+    lab.proxy.heal();
+    Ok(())
+}
+
+#[tokio::test]
+async fn calls_that_are_denied_again_and_again_are_counted_in_the_table() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let mut outcomes = Vec::new();
+    for _ in 0..10 {
+        outcomes.push(lab.deliver(&lab.record("access/calls-denied")?).await?);
+    }
+    let situations: Vec<&str> = outcomes.iter().map(|report| report["situation"].as_str().unwrap_or("-")).collect();
+    assert_eq!(situations[..9], ["-"; 9], "{situations:?}");
+    assert_eq!(situations[9], "denied-calls");
+    // One call that comes twice is one call.
+    let lab = Lab::durable().await?;
+    let event = lab.record("access/calls-denied")?;
+    for _ in 0..12 {
+        assert_eq!(kind(&lab.deliver(&event).await?), "Ignored");
+    }
+    Ok(())
+}
+
+/// Installing rules must not close every old port: first evaluations are read in one digest.
+#[tokio::test]
+async fn first_evaluations_of_many_rules_are_one_digest() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let arn = "arn:aws:sqs:us-east-1:111122223333:cordon-Events";
+    let mut event = lab.config("ssh-open-at-first-evaluation")?;
+    for batch in 0..6 {
+        let messages: Vec<Value> = (0..10)
+            .map(|n| {
+                event["detail"]["resourceId"] = json!(format!("sg-{:017x}", batch * 10 + n));
+                json!({"messageId": format!("m{n}"), "eventSource": "aws:sqs", "eventSourceARN": arn, "body": event.to_string()})
+            })
+            .collect();
+        let answer = lab.deliver(&json!({"Records": messages})).await?;
+        assert_eq!(answer, json!({"batchItemFailures": []}));
+    }
+    assert!(lab.messages().await?.is_empty());
+    lab.clock.advance(Duration::from_secs(3_600))?;
+    lab.sweep().await?;
+    let digests = lab.messages().await?;
+    assert_eq!(digests.len(), 1, "{digests:#?}");
+    assert!(digests[0]["Message"].as_str().unwrap().contains("60"), "{digests:#?}");
+    Ok(())
+}
+
+/// The rule's source identifier decides, which Config knows and the name does not say.
+#[tokio::test]
+async fn a_rule_of_config_is_what_config_says_that_it_is() -> Result<()> {
+    let lab = Lab::durable().await?;
+    for (name, identifier) in [("our-ports", "INCOMING_SSH_DISABLED"), ("restricted-ssh", "ENCRYPTED_VOLUMES")] {
+        let rule = json!({"ConfigRuleName": name, "Source": {"Owner": "AWS", "SourceIdentifier": identifier}});
+        lab.call("config", "put_config_rule", json!({"ConfigRule": rule})).await?;
+    }
+    for (name, situation) in [("our-ports", "exposed-port"), ("restricted-ssh", "non-compliant")] {
+        let mut event = lab.config("ssh-opened")?;
+        event["detail"]["configRuleName"] = json!(name);
+        let report = lab.deliver(&event).await?;
+        assert_eq!(report["situation"], situation, "{name}: {report:#}");
+        assert_eq!(report["gaps"], json!([]), "{name}");
+    }
     Ok(())
 }
