@@ -23,7 +23,7 @@ export CORDON_PYTHON ?= $(VENV)/bin/python
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint-venv sam-venv docker test lint demo faults broken check-data manual sam-validate sam-build sam-local clean-venv
+.PHONY: help venv lint-venv sam-venv docker test lint demo faults mutations broken check-data manual sam-validate sam-build sam-local clean-venv
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,8 +76,11 @@ demo: venv ## incidents from finding to mail, on this machine and without an AWS
 	cargo build $(LOCKED) $(FEATURES) --bin responder --bin cordon
 	cargo run $(LOCKED) -p cordon-support --bin demo -- --responder $(TARGET)/debug/responder
 
-faults: venv ## every fault, death, storm and attacker there is, with a table at the end; hours, or a share: make faults ONE_IN=11
-	CORDON_FAULTS_ONE_IN=$(or $(ONE_IN),1) cargo test $(LOCKED) $(FEATURES) --test it -- --ignored --nocapture suite::faults
+faults: venv ## every fault, death, storm and attacker there is, with a table at the end; hours, or a share: make faults ONE_IN=11 FROM=2000
+	CORDON_FAULTS_ONE_IN=$(or $(ONE_IN),1) CORDON_FAULTS_FROM=$(or $(FROM),0) cargo test $(LOCKED) $(FEATURES) --test it -- --ignored --nocapture suite::faults
+
+mutations: ## bend ten million events and see that each is judged; an hour to build and run, or fewer: make mutations COUNT=100000
+	CORDON_MUTATIONS=$(or $(COUNT),10000000) cargo test $(LOCKED) --profile quick --test it -- --nocapture mutations::
 
 broken: venv ## break the engine on purpose, and see that the suite finds it
 	tests/broken/check.sh

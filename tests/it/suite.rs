@@ -28,7 +28,9 @@ async fn faults() -> Result<()> {
     // All of them take hours on two cores; a share is spread evenly over positions, faults and recoveries.
     let one_in: usize = std::env::var("CORDON_FAULTS_ONE_IN").map_or(Ok(1), |n| n.parse())?;
     let count = cells.len();
-    let cells: Vec<_> = cells.into_iter().step_by(one_in.max(1)).collect();
+    // A run that was broken off goes on where it was.
+    let from: usize = std::env::var("CORDON_FAULTS_FROM").map_or(Ok(0), |n| n.parse())?;
+    let cells: Vec<_> = cells.into_iter().step_by(one_in.max(1)).skip(from).collect();
     eprintln!("{} of the {count} cells of the matrix", cells.len());
     tally.add(matrix::run(cells, true).await);
     println!("{tally}");
