@@ -88,6 +88,7 @@ broken: venv ## break the engine on purpose, and see that the suite finds it
 check-data: venv ## replay the public findings of ../shared/data, compare, and resolve all identities of its records
 	cargo build $(LOCKED) $(FEATURES) --bin cordon
 	$(VENV)/bin/python tests/support/check_data.py --cordon $(TARGET)/debug/cordon --shared $(SHARED)
+	$(VENV)/bin/python tests/support/check_records.py --cordon $(TARGET)/debug/cordon --shared $(SHARED)
 	CORDON_SHARED=$(SHARED) cargo test $(LOCKED) $(FEATURES) --test it -- --ignored --nocapture identities::
 
 manual: ## write docs/manual.md anew from the pages of playbooks and actions
