@@ -4,6 +4,7 @@ use crate::{
     actions::{AnyChange, Release},
     aws::{Aws, AwsError, Identity},
     decision::{Decision, Sensed, Treatment, decide},
+    detect::misused,
     domain::{
         IncidentId, OfferReport, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, Timestamp, WAITS, Way,
     },
@@ -11,11 +12,12 @@ use crate::{
     guard::{self, Verdict},
     ingest::Ingested,
     journal::{Journal, JournalError},
+    own::Whose,
     playbooks::{Case, Offer, Plan},
     policy::{Mode, Subject},
     rulebook::RuleBook,
     survey::{Facts, SurveyError},
-    triage,
+    triage::{self, Context},
     watch::{SenseError, Watch},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -47,6 +49,15 @@ impl Analyst {
     /// # Errors
     /// Where the journal does not answer.
     pub async fn sense(&self, ingested: Ingested) -> Result<Sensed, SenseError> {
+        if let Ingested::Record(record) = &ingested {
+            let whose = self.whose(record).await?;
+            if let Some(outcome) = whose.outcome() {
+                return Ok(Err(outcome));
+            }
+            if whose == Whose::Misused {
+                return Ok(misused(record).map(|finding| (finding, Context::default())));
+            }
+        }
         let sensed = self.watch.sense(ingested, &*self.journal, &*self.aws).await?;
         let Ok((finding, mut context)) = sensed else { return Ok(sensed) };
         if !finding.detections.is_empty()

@@ -123,6 +123,7 @@ pub mod journal;
 pub mod metrics;
 pub mod notify;
 pub mod operator;
+pub mod own;
 pub mod permissions;
 pub mod playbooks;
 pub mod policy;

@@ -8,7 +8,7 @@
 //! Sessions that were made with the key before go on until the user is denied.
 
 use super::{
-    Action, Permissions, Release,
+    Action, Called, Permissions, Release,
     user::{same_user, under_his_name},
 };
 use crate::{
@@ -58,6 +58,11 @@ impl Action for AccessKeyStatus {
 
     fn identity(&self) -> String {
         format!("{}/{} key {} ({})", self.account, self.user_id, self.key.tail(), self.digest())
+    }
+
+    fn calls(&self, to: &KeyStatus) -> Vec<Called> {
+        let status = if *to == KeyStatus::Active { "Active" } else { "Inactive" };
+        vec![("UpdateAccessKey", vec![status.to_owned()])]
     }
 
     async fn read(&self, aws: &Aws) -> Result<KeyStatus, AwsError> {

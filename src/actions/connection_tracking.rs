@@ -8,7 +8,7 @@
 //! A connection that keeps talking is kept. Only instances of the Nitro system take the setting, and on Nitro v6, whose default is
 //! short already, it is left alone.
 
-use super::{Action, Permissions, Release};
+use super::{Action, Called, Permissions, Release};
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, InterfaceId, Region},
@@ -73,6 +73,11 @@ impl Action for ConnectionTracking {
         Some(format!(
             "aws ec2 modify-network-interface-attribute --region {region} --network-interface-id {interface} --connection-tracking-specification TcpEstablishedTimeout={tcp_established},UdpStreamTimeout={udp_stream},UdpTimeout={udp}"
         ))
+    }
+
+    fn calls(&self, to: &Timeouts) -> Vec<Called> {
+        let said = [to.tcp_established, to.udp_stream, to.udp].map(|seconds| seconds.to_string());
+        vec![("ModifyNetworkInterfaceAttribute", said.into())]
     }
 
     async fn read(&self, aws: &Aws) -> Result<Timeouts, AwsError> {

@@ -8,7 +8,7 @@
 //! # Limits
 //! Auto Scaling and Spot interruptions end an instance whatever its protection. Spot instances take no termination protection.
 
-use super::{Action, Permissions, Release};
+use super::{Action, Called, Permissions, Release};
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, InstanceId, Region},
@@ -96,6 +96,16 @@ impl Action for InstanceAttribute {
         };
         let (region, instance) = (&self.region, &self.instance);
         Some(format!("aws ec2 modify-instance-attribute --region {region} --instance-id {instance} {option}"))
+    }
+
+    fn calls(&self, to: &AttributeState) -> Vec<Called> {
+        let said = match to {
+            AttributeState::On => "true",
+            AttributeState::Off => "false",
+            AttributeState::Stop => "stop",
+            AttributeState::Terminate => "terminate",
+        };
+        vec![("ModifyInstanceAttribute", vec![said.to_owned()])]
     }
 
     async fn read(&self, aws: &Aws) -> Result<AttributeState, AwsError> {

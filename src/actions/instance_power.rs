@@ -9,7 +9,7 @@
 //! # Limits
 //! Memory and instance-store volumes are lost, and so is a public address that is no Elastic IP. Offered, never done unasked.
 
-use super::{Action, Permissions, Release};
+use super::{Action, Called, Permissions, Release};
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, InstanceId, Region, Text},
@@ -61,6 +61,18 @@ impl Action for InstancePower {
             Power::Other(_) => return None,
         };
         Some(format!("aws ec2 {verb}-instances --region {} --instance-ids {}", self.region, self.instance))
+    }
+
+    fn calls(&self, to: &Power) -> Vec<Called> {
+        match to {
+            Power::Running => vec![("StartInstances", Vec::new())],
+            // What keeps it from being stopped goes first.
+            Power::Stopped => vec![
+                ("StopInstances", Vec::new()),
+                ("ModifyInstanceAttribute", vec!["disableApiStop".to_owned(), "false".to_owned()]),
+            ],
+            Power::Other(_) => Vec::new(),
+        }
     }
 
     async fn read(&self, aws: &Aws) -> Result<Power, AwsError> {

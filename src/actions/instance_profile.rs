@@ -8,7 +8,7 @@
 //! Credentials that were issued go on for some hours, also outside: the session's deny ends them, not this. Without a profile SSM's agent and
 //! log shippers stop, by which people would look at the instance. Offered, never done unasked.
 
-use super::{Action, Permissions, Release};
+use super::{Action, Called, Permissions, Release};
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, Arn, InstanceId, ProfileId, Region, Text},
@@ -58,6 +58,13 @@ impl Action for InstanceProfile {
             "aws ec2 associate-iam-instance-profile --region {} --instance-id {} --iam-instance-profile Arn={arn}",
             self.region, self.instance
         ))
+    }
+
+    fn calls(&self, to: &Association) -> Vec<Called> {
+        match to {
+            Association::Nothing => vec![("DisassociateIamInstanceProfile", Vec::new())],
+            Association::Profile { arn, .. } => vec![("AssociateIamInstanceProfile", vec![arn.to_string()])],
+        }
     }
 
     async fn read(&self, aws: &Aws) -> Result<Association, AwsError> {

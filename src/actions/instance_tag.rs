@@ -7,7 +7,7 @@
 //! # Limits
 //! Anybody who may write tags can change it; a changed tag is reported as drift.
 
-use super::{Action, Permissions, Release};
+use super::{Action, Called, Permissions, Release};
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, InstanceId, Region},
@@ -57,6 +57,13 @@ impl Action for InstanceTag {
             // Whatever stood there before is a stranger's text: it goes on nobody's command line.
             Some(_) => None,
             None => Some(format!("aws ec2 delete-tags --region {region} --resources {instance} --tags Key={key}")),
+        }
+    }
+
+    fn calls(&self, to: &TagValue) -> Vec<Called> {
+        match &to.0 {
+            None => vec![("DeleteTags", Vec::new())],
+            Some(value) => vec![("CreateTags", vec![value.clone()])],
         }
     }
 

@@ -8,7 +8,7 @@
 //! Connections that were established before may go on: security groups do not cut tracked flows. DNS to the VPC resolver and
 //! the instance metadata service are not filtered by security groups.
 
-use super::{Action, OwnGroups, Permissions, Release};
+use super::{Action, Called, OWN_GROUP, OwnGroups, Permissions, Release};
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, GroupId, InterfaceId, Region, VpcId},
@@ -88,6 +88,15 @@ impl Action for InterfaceGroups {
     /// Passages are made right after the cut; later it is somebody else who opens by our group.
     fn is_due(now: &Groups, since: Duration) -> bool {
         Self::is_ours(now) && since < PASSING
+    }
+
+    fn calls(&self, to: &Groups) -> Vec<Called> {
+        let said = to.0.iter().map(|group| match group {
+            Group::Id(id) => id.to_string(),
+            Group::Quarantine | Group::Passage => OWN_GROUP.to_owned(),
+        });
+        // On its way through the open group it is in one of ours too.
+        vec![("ModifyNetworkInterfaceAttribute", said.collect())]
     }
 
     async fn read(&self, aws: &Aws) -> Result<Groups, AwsError> {

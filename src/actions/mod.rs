@@ -12,6 +12,7 @@ mod instance_tag;
 mod interface_groups;
 mod policy_document;
 mod quarantine;
+mod recorded;
 mod role;
 mod role_cutoff;
 mod scaling_standby;
@@ -34,6 +35,8 @@ pub use instance_tag::{InstanceTag, TagValue};
 pub use interface_groups::{Group, Groups, InterfaceGroups, PASSING};
 pub use policy_document::{PolicyState, inline_size};
 pub use quarantine::{OwnGroup, OwnGroups, PERMISSIONS as QUARANTINE_PERMISSIONS, QuarantineCache};
+pub use recorded::Recorded;
+use recorded::{Called, DENIES_ONLY, OWN_GROUP, canonical};
 pub use role_cutoff::{Cutoff, RoleCutoff};
 pub use scaling_standby::{Lifecycle, ScalingStandby, membership};
 pub use session_deny::SessionDeny;
@@ -49,6 +52,7 @@ pub use volume_retention::{OnTermination, VolumeRetention};
 use crate::aws::{Aws, AwsError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
+    collections::BTreeSet,
     fmt::{Debug, Display},
     time::Duration,
 };
@@ -98,6 +102,8 @@ pub trait Action: Data + Display {
     fn read(&self, aws: &Aws) -> impl Future<Output = Result<Self::State, AwsError>> + Send;
     /// The AWS CLI command that sets a state by hand; `None` where a state cannot be written on one safe line.
     fn command(&self, to: &Self::State) -> Option<String>;
+    /// The calls by which that state is set, as CloudTrail shows them.
+    fn calls(&self, to: &Self::State) -> Vec<Called>;
     /// Makes it so; harmless when repeated.
     fn apply(&self, aws: &Aws, to: &Self::State) -> impl Future<Output = Result<(), AwsError>> + Send;
 }
@@ -281,6 +287,15 @@ macro_rules! actions { ($($Action:ident => $file:literal),* $(,)?) => {
         /// Whether a call of that name, by CloudTrail, sets such things.
         pub fn is_set_by(&self, call: &str) -> bool {
             match self { $(Self::$Action(_) => <$Action as Action>::SET_BY.contains(&call)),* }
+        }
+
+        /// Whether that call sets what this change sets, one way or back.
+        pub fn is_call(&self, recorded: &Recorded, own_groups: &BTreeSet<String>) -> bool {
+            match self { $(Self::$Action(Change { target, before, after }) => {
+                let details = target.details();
+                let calls = [target.calls(after), target.calls(before)].concat();
+                calls.iter().any(|called| recorded.is(called, target.resource(), &details, own_groups))
+            }),* }
         }
 
         /// What such a call must say besides.

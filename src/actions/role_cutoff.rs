@@ -10,7 +10,7 @@
 //! issue time, so the policy of a user could not say this. Offered, never done unasked.
 
 use super::{
-    Action, Permissions, Release,
+    Action, Called, DENIES_ONLY, Permissions, Release, canonical,
     role::{role_policy, same_role, set_role_policy},
 };
 use crate::{
@@ -109,6 +109,15 @@ impl Action for RoleCutoff {
 
     fn is_ours(now: &Cutoff) -> bool {
         matches!(now, Cutoff::Due(_))
+    }
+
+    fn calls(&self, to: &Cutoff) -> Vec<Called> {
+        match to {
+            Cutoff::Absent => vec![("DeleteRolePolicy", Vec::new())],
+            Cutoff::Other(document) => vec![("PutRolePolicy", vec![canonical(document)])],
+            // The time in it is that of the call.
+            _ => vec![("PutRolePolicy", vec![DENIES_ONLY.to_owned()])],
+        }
     }
 
     async fn read(&self, aws: &Aws) -> Result<Cutoff, AwsError> {

@@ -9,7 +9,7 @@
 //! # Limits
 //! The instance that takes the place comes from the same template and image, and may be compromised alike.
 
-use super::{Action, Permissions, Release};
+use super::{Action, Called, Permissions, Release};
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, InstanceId, Region, ScalingGroupName, Text},
@@ -63,6 +63,14 @@ impl Action for ScalingStandby {
             Lifecycle::InService => Some(scaling("exit-standby", "")),
             Lifecycle::Standby => Some(scaling("enter-standby", " --no-should-decrement-desired-capacity")),
             Lifecycle::Other(_) => None,
+        }
+    }
+
+    fn calls(&self, to: &Lifecycle) -> Vec<Called> {
+        match to {
+            Lifecycle::InService => vec![("ExitStandby", vec![self.group.to_string()])],
+            Lifecycle::Standby => vec![("EnterStandby", vec![self.group.to_string()])],
+            Lifecycle::Other(_) => Vec::new(),
         }
     }
 

@@ -9,7 +9,7 @@
 //! Where the caller chooses the session name, the role can be assumed again under another name. IAM takes seconds to spread a policy.
 
 use super::{
-    Action, Permissions, PolicyState, Release,
+    Action, Called, Permissions, PolicyState, Release, canonical,
     policy_document::deny_session,
     role::{role_policy, same_role, set_role_policy},
 };
@@ -70,6 +70,13 @@ impl Action for SessionDeny {
         let delete =
             || format!("aws iam delete-role-policy --role-name {} --policy-name {}", self.role, self.policy_name());
         matches!(to, PolicyState::Absent).then(delete)
+    }
+
+    fn calls(&self, to: &PolicyState) -> Vec<Called> {
+        match to.document(&self.document()) {
+            None => vec![("DeleteRolePolicy", Vec::new())],
+            Some(document) => vec![("PutRolePolicy", vec![canonical(&document)])],
+        }
     }
 
     async fn read(&self, aws: &Aws) -> Result<PolicyState, AwsError> {

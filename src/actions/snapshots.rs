@@ -9,7 +9,7 @@
 //! They are complete some minutes later. Instance store volumes cannot be snapshotted; memory is not in them. Encrypted volumes need
 //! that Cordon's role may create grants on their key.
 
-use super::{Action, Permissions, Release};
+use super::{Action, Called, Permissions, Release};
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, IncidentId, InstanceId, Region, VolumeId},
@@ -59,6 +59,13 @@ impl Action for Snapshots {
 
     fn command(&self, _to: &Taken) -> Option<String> {
         None
+    }
+
+    fn calls(&self, to: &Taken) -> Vec<Called> {
+        match to {
+            Taken::No => Vec::new(),
+            Taken::Yes => vec![("CreateSnapshots", Vec::new())],
+        }
     }
 
     async fn read(&self, aws: &Aws) -> Result<Taken, AwsError> {

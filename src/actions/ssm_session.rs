@@ -8,7 +8,7 @@
 //! Sessions that are opened later are not ended by it; the session's deny and the quarantine keep new ones off. Offered, never done unasked,
 //! because it may be the session of whoever investigates.
 
-use super::{Action, Permissions, Release};
+use super::{Action, Called, Permissions, Release};
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, InstanceId, Region, SsmSessionId},
@@ -47,6 +47,13 @@ impl Action for SsmSession {
 
     fn command(&self, _to: &SessionState) -> Option<String> {
         None
+    }
+
+    fn calls(&self, to: &SessionState) -> Vec<Called> {
+        match to {
+            SessionState::Open => Vec::new(),
+            SessionState::Terminated => vec![("TerminateSession", Vec::new())],
+        }
     }
 
     async fn read(&self, aws: &Aws) -> Result<SessionState, AwsError> {

@@ -8,7 +8,7 @@
 //! # Limits
 //! Connections that are open are kept for the group's deregistration delay (300 s unless set).
 
-use super::{Action, Permissions, Release};
+use super::{Action, Called, Permissions, Release};
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, Arn, Region, TargetId},
@@ -69,6 +69,11 @@ impl Action for TargetRegistration {
         Some(format!(
             "aws elbv2 {verb}-targets --region {region} --target-group-arn {group} --targets Id={id},Port={port}{zone}"
         ))
+    }
+
+    fn calls(&self, to: &Registration) -> Vec<Called> {
+        let name = if *to == Registration::Registered { "RegisterTargets" } else { "DeregisterTargets" };
+        vec![(name, vec![self.group.to_string()])]
     }
 
     async fn read(&self, aws: &Aws) -> Result<Registration, AwsError> {

@@ -8,7 +8,7 @@
 //! Roles that the user has assumed are not touched. IAM takes seconds to spread an attachment.
 
 use super::{
-    Action, Permissions, Release,
+    Action, Called, Permissions, Release,
     user::{same_user, under_his_name},
 };
 use crate::{
@@ -63,6 +63,10 @@ impl Action for UserAttachment {
 
     fn identity(&self) -> String {
         format!("{}/{} {}", self.account, self.user_id, self.policy)
+    }
+
+    fn calls(&self, to: &Attachment) -> Vec<Called> {
+        vec![(if *to == Attachment::Attached { "AttachUserPolicy" } else { "DetachUserPolicy" }, Vec::new())]
     }
 
     async fn read(&self, aws: &Aws) -> Result<Attachment, AwsError> {

@@ -8,7 +8,7 @@
 //! The password of the console and MFA devices have no such status; they are named, not changed.
 
 use super::{
-    Action, KeyStatus, Permissions, Release,
+    Action, Called, KeyStatus, Permissions, Release,
     user::{same_user, under_his_name},
 };
 use crate::{
@@ -76,6 +76,16 @@ impl Action for UserCredential {
 
     fn identity(&self) -> String {
         format!("{}/{} {} {}", self.account, self.user_id, self.kind, self.id)
+    }
+
+    fn calls(&self, to: &KeyStatus) -> Vec<Called> {
+        let name = match self.kind {
+            CredentialKind::SshKey => "UpdateSSHPublicKey",
+            CredentialKind::SigningCertificate => "UpdateSigningCertificate",
+            CredentialKind::ServiceSpecific => "UpdateServiceSpecificCredential",
+        };
+        let status = if *to == KeyStatus::Active { "Active" } else { "Inactive" };
+        vec![(name, vec![status.to_owned()])]
     }
 
     async fn read(&self, aws: &Aws) -> Result<KeyStatus, AwsError> {

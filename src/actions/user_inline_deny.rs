@@ -8,7 +8,7 @@
 //! Inline policies of a user have 2,048 characters in all; where ours does not fit, the plan says so.
 
 use super::{
-    Action, Permissions, PolicyState, Release,
+    Action, Called, Permissions, PolicyState, Release, canonical,
     policy_document::{decoded, deny_all, inline_size},
     user::{same_user, under_his_name},
 };
@@ -71,6 +71,13 @@ impl Action for UserInlineDeny {
 
     fn identity(&self) -> String {
         format!("{}/{} {}", self.account, self.user_id, Self::POLICY)
+    }
+
+    fn calls(&self, to: &PolicyState) -> Vec<Called> {
+        match to.document(&deny_all()) {
+            None => vec![("DeleteUserPolicy", Vec::new())],
+            Some(document) => vec![("PutUserPolicy", vec![canonical(&document)])],
+        }
     }
 
     async fn read(&self, aws: &Aws) -> Result<PolicyState, AwsError> {

@@ -7,7 +7,7 @@
 //! # Limits
 //! Instance store volumes have no such setting, and their content ends with the instance.
 
-use super::{Action, Permissions, Release};
+use super::{Action, Called, Permissions, Release};
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, DeviceName, InstanceId, Region, Text, VolumeId},
@@ -60,6 +60,11 @@ impl Action for VolumeRetention {
         Some(format!(
             "aws ec2 modify-instance-attribute --region {region} --instance-id {instance} --block-device-mappings DeviceName={device},Ebs={{DeleteOnTermination={deleted}}}"
         ))
+    }
+
+    fn calls(&self, to: &OnTermination) -> Vec<Called> {
+        let deleted = *to == OnTermination::Deleted;
+        vec![("ModifyInstanceAttribute", vec![self.device.to_string(), deleted.to_string()])]
     }
 
     async fn read(&self, aws: &Aws) -> Result<OnTermination, AwsError> {

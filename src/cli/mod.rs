@@ -11,6 +11,7 @@ mod playbooks;
 mod policy;
 mod replay;
 mod rules;
+mod shadow;
 mod source;
 
 use clap::{Parser, Subcommand};
@@ -56,6 +57,8 @@ enum Command {
     Coverage(coverage::Coverage),
     /// Print the event patterns that the rules need
     Patterns(patterns::Patterns),
+    /// Judge an account's past, before Cordon may act
+    Shadow(shadow::Shadow),
     /// List, show and test the rules by which CloudTrail's records are judged
     Rules(rules::Rules),
     /// List the playbooks, or show the page of one
@@ -81,6 +84,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Explain(explain) => explain.run().await,
         Command::Coverage(coverage) => coverage.run(),
         Command::Patterns(patterns) => patterns.run(),
+        Command::Shadow(shadow) => shadow.run().await,
         Command::Rules(rules) => rules.run(),
         Command::Playbooks(playbooks) => playbooks.run(),
     }

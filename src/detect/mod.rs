@@ -22,8 +22,8 @@ pub use rule::{By, Count, Denied, Level, Meta, Ours, Rule, RuleError, documents,
 
 use crate::{
     domain::{
-        AccessKeyResource, Call, Detection, Finding, FindingId, Lifecycle, Outcome, OutcomeKind, Partition, Resource,
-        Source, Text, Timestamp, fingerprint,
+        AccessKeyResource, Call, Confidence, Detection, Finding, FindingId, Impact, Lifecycle, Outcome, OutcomeKind,
+        Partition, Resource, Severity, Situation, Source, Text, Timestamp, fingerprint,
     },
     ingest::{CallResult, Record},
 };
@@ -117,6 +117,25 @@ impl Detector {
             .collect();
         Sighting { record, document, seen }
     }
+}
+
+/// What a call is that was made with Cordon's own role and not by Cordon: whoever made it has the rights of a first responder.
+///
+/// # Errors
+/// Where it could not be told from another.
+pub fn misused(record: &Record) -> Result<Box<Finding>, Outcome> {
+    let sighting = Sighting { record, document: Document::of(record), seen: Vec::new() };
+    sighting.finding(vec![Detection {
+        rule: "responder-role-misused".to_owned(),
+        title: Text::new("Cordon's own role did what Cordon did not"),
+        level: Severity::Critical,
+        situation: Situation::ResponderRoleMisused,
+        impact: Impact::UnauthorisedAccess,
+        confidence: Confidence::Confirmed,
+        is_attempt: false,
+        counted: None,
+        subject: Some((Text::new("call"), record.name.clone())),
+    }])
 }
 
 /// `None` where the rule speaks of something done and it was not.
@@ -215,7 +234,7 @@ impl Sighting<'_> {
         }
     }
 
-    fn finding(self, detections: Vec<Detection>) -> Result<Box<Finding>, Outcome> {
+    fn finding(&self, detections: Vec<Detection>) -> Result<Box<Finding>, Outcome> {
         let (record, document) = (self.record, &self.document);
         let Some(first) = detections.first() else {
             return Err(Outcome::because(OutcomeKind::Ignored, "no-rule", "no rule sees anything"));

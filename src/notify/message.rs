@@ -271,7 +271,11 @@ fn urgency(report: &Report) -> &'static str {
     );
     let own =
         report.outcome.reasons.iter().any(|reason| matches!(reason.code.as_ref(), "own-principal" | "break-glass"));
-    if own || (severe && needs_a_person) { "page" } else { "notice" }
+    // What is Critical and contained by nobody, a person must act upon.
+    let left_to_people = report.outcome.kind == OutcomeKind::Observed
+        && report.severity == Some(Severity::Critical)
+        && report.steps.is_empty();
+    if own || left_to_people || (severe && needs_a_person) { "page" } else { "notice" }
 }
 
 #[cfg(test)]

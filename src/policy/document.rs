@@ -167,7 +167,8 @@ impl Default for Policy {
             approval_expiry_minutes: Within::nearest(240),
             open_passage: true,
             expected: Vec::new(),
-            public_ports: Vec::new(),
+            // What load balancers and web servers are for.
+            public_ports: vec![80, 443],
             known_accounts: Vec::new(),
             used_regions: Vec::new(),
             production_accounts: Vec::new(),

@@ -9,6 +9,7 @@ use aws_sdk_cloudtrail::{
     types::{LookupAttribute, LookupAttributeKey},
 };
 use serde_json::Value;
+use std::time::Duration;
 
 /// What is looked for; CloudTrail takes one attribute at a time.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +63,28 @@ pub async fn look_up(
     }
     looked.is_cut = true;
     Ok(looked)
+}
+
+/// Everything since then in a region, the newest first, no faster than is allowed. `told` hears of pages and events.
+pub async fn history(
+    aws: &Aws,
+    region: &Region,
+    from: Timestamp,
+    pace: Duration,
+    told: impl Fn(usize, usize),
+) -> Result<Vec<Value>, AwsError> {
+    const OPERATION: &str = "cloudtrail:LookupEvents";
+    let call = aws.cloudtrail(region).lookup_events().start_time(DateTime::from_millis(from.millis())).max_results(50);
+    let mut pages = call.into_paginator().send();
+    let (mut records, mut count) = (Vec::new(), 0);
+    while let Some(page) = pages.try_next().await.map_err(classify(OPERATION))? {
+        let found = page.events().iter().filter_map(|event| event.cloud_trail_event());
+        records.extend(found.filter_map(|record| serde_json::from_str(record).ok()));
+        count += 1;
+        told(count, records.len());
+        tokio::time::sleep(pace).await;
+    }
+    Ok(records)
 }
 
 /// STS and IAM are global for many callers, and their events are then in us-east-1.

@@ -162,6 +162,16 @@ impl Lab {
         self.boto3.request(json!({"op": "trail", "account": self.account, "events": [event]})).await.map(drop)
     }
 
+    /// A command that needs the account's credentials and no deployment.
+    pub async fn command(&self, arguments: &[&str]) -> Result<std::process::Output> {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cordon"));
+        command.args(arguments);
+        for (name, value) in credentials(&self.ids, &self.proxy, &self.clock) {
+            command.env(name, value);
+        }
+        Ok(tokio::task::spawn_blocking(move || command.output()).await??)
+    }
+
     /// The operator's command line on this deployment.
     pub async fn cordon(&self, arguments: &[&str]) -> Result<std::process::Output> {
         let durable = self.durable.as_ref().context("it has no table")?;

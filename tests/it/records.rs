@@ -131,3 +131,62 @@ async fn a_rule_of_config_is_what_config_says_that_it_is() -> Result<()> {
     }
     Ok(())
 }
+
+/// What its own containment makes CloudTrail say is no news; anything else that is done with its role is the worst there is.
+#[tokio::test]
+async fn its_own_calls_are_known_by_the_journal_and_any_other_use_of_its_role_pages() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let report = lab.deliver(&lab.event("key-used-from-outside")?).await?;
+    assert_eq!(kind(&report), "Contained");
+    let incident = report["incident"].as_str().unwrap();
+    lab.messages().await?;
+    let id = lab.id("/operator/id");
+    let arn = format!("arn:aws:iam::{}:user/{}", lab.account, lab.id("/operator/name"));
+    let user = lab.id("/user/name");
+    let call = |name: &str, service: &str, parameters: Value, read_only: bool, by: &str| -> Result<Value> {
+        let mut event = lab.record("iam/admin-granted")?;
+        let detail = &mut event["detail"];
+        detail["userIdentity"] =
+            json!({"type": "IAMUser", "userName": "cordon", "principalId": by, "arn": arn, "accountId": lab.account});
+        detail["eventName"] = json!(name);
+        detail["eventSource"] = json!(format!("{service}.amazonaws.com"));
+        detail["requestParameters"] = parameters;
+        detail["responseElements"] = json!(null);
+        detail["readOnly"] = json!(read_only);
+        detail["userAgent"] = json!(format!("aws-sdk-rust/1.3 os/linux cordon/{incident}"));
+        Ok(event)
+    };
+    let policy = |arn: &str| json!({"userName": user, "policyArn": format!("arn:aws:iam::aws:policy/{arn}")});
+    for (name, service, parameters, read_only, by, outcome, reason) in [
+        ("AttachUserPolicy", "iam", policy("AWSDenyAll"), false, id, "Ignored", "own-call"),
+        ("ListAccessKeys", "iam", json!({"userName": user}), true, id, "Ignored", "own-call"),
+        ("AttachUserPolicy", "iam", policy("AdministratorAccess"), false, id, "Observed", "responder-role-misused"),
+        (
+            "GetSecretValue",
+            "secretsmanager",
+            json!({"secretId": "prod/db"}),
+            true,
+            id,
+            "Observed",
+            "responder-role-misused",
+        ),
+        (
+            "AttachUserPolicy",
+            "iam",
+            policy("AdministratorAccess"),
+            false,
+            "AIDASOMEBODYELSE12345",
+            "Observed",
+            "privilege-escalation",
+        ),
+    ] {
+        let report = lab.deliver(&call(name, service, parameters, read_only, by)?).await?;
+        assert_eq!(kind(&report), outcome, "{name}: {report:#}");
+        let said = report.to_string();
+        assert!(said.contains(reason), "{name}: {report:#}");
+    }
+    let pages = lab.messages().await?;
+    let paged = |page: &&Value| page["MessageAttributes"]["urgency"]["Value"] == "page";
+    assert_eq!(pages.iter().filter(paged).count(), 2, "{pages:#?}");
+    Ok(())
+}

@@ -21,6 +21,7 @@ pub mod clock;
 pub mod errors;
 pub mod faults;
 pub mod moto;
+pub mod ordinary;
 pub mod proxy;
 pub mod python;
 pub mod runtime;
