@@ -18,7 +18,7 @@ use crate::{
     journal::{Approval, IncidentRecord, Journal, JournalError, Question},
     metrics,
     notify::{Notification, Notifier, NotifyError},
-    policy::Mode,
+    policy::{Mode, Trouble},
     recheck::Rechecks,
     rulebook::trouble_mark,
     watch::SenseError,
@@ -283,30 +283,33 @@ impl Responder {
         let Some(pause) = &rules.pause else { return };
         let mark = format!("pause#{}#{}", pause.at, if pause.resumed_by.is_some() { "resumed" } else { "paused" });
         // What was over before anybody looked is old news, but news.
-        if pause.end().age(self.now()).is_some_and(|age| age > TROUBLE_KEPT)
-            || self.journal().is_marked(&mark).await.unwrap_or(true)
-        {
-            return;
-        }
-        match self.notifier.publish(&Notification::of_pause(pause)).await {
-            Ok(()) => drop(self.journal().mark(&mark, TROUBLE_KEPT, self.now()).await),
-            Err(error) => tracing::error!(%error, "people could not be told of the pause"),
+        if pause.end().age(self.now()).is_none_or(|age| age <= TROUBLE_KEPT) {
+            self.tell_marked(&mark, &Notification::of_pause(pause)).await;
         }
     }
 
-    /// What is wrong with the rules themselves, once a day each.
+    /// What is wrong with the policy or with rules, once a day each.
     async fn tell_trouble(&self) {
-        let rules = self.analyst.rules.last();
-        let Some(trouble) = &rules.trouble else { return };
-        tracing::error!(what = trouble.what, "policy trouble");
-        let mark = trouble_mark(trouble, self.now());
-        if self.journal().is_marked(&mark).await.unwrap_or(false) {
+        if let Some(trouble) = &self.analyst.rules.last().trouble {
+            tracing::error!(what = trouble.what, "policy trouble");
+            self.tell_marked(&trouble_mark(trouble, self.now()), &Notification::of_trouble(&trouble.what)).await;
+        }
+        let errors: Vec<String> = self.analyst.watch.errors().iter().map(ToString::to_string).collect();
+        if !errors.is_empty() {
+            let trouble =
+                Trouble { about: fingerprint(&errors.join("\n")), what: errors.join("\n"), at_most: Mode::Contain };
+            self.tell_marked(&trouble_mark(&trouble, self.now()), &Notification::of_broken_rules(&errors)).await;
+        }
+    }
+
+    /// Marked once it was sent: better told twice than never.
+    async fn tell_marked(&self, mark: &str, notification: &Notification) {
+        if self.journal().is_marked(mark).await.unwrap_or(false) {
             return;
         }
-        // Marked once it was sent: better told twice than never.
-        match self.notifier.publish(&Notification::of_trouble(&trouble.what)).await {
-            Ok(()) => drop(self.journal().mark(&mark, TROUBLE_KEPT, self.now()).await),
-            Err(error) => tracing::error!(%error, "people could not be told of it"),
+        match self.notifier.publish(notification).await {
+            Ok(()) => drop(self.journal().mark(mark, TROUBLE_KEPT, self.now()).await),
+            Err(error) => tracing::error!(%error, mark, "people could not be told of it"),
         }
     }
 

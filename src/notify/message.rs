@@ -2,7 +2,7 @@
 //! Pure: made of the report alone.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use crate::domain::{OutcomeKind, Report, Severity, StepReport, Timestamp, Way, fingerprint};
+use crate::domain::{OutcomeKind, Report, Severity, StepReport, Text, Timestamp, Way, fingerprint};
 use crate::policy::Pause;
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -61,6 +61,19 @@ impl Notification {
             body,
             attributes: BTreeMap::from([("outcome", "PolicyTrouble".to_owned()), ("urgency", "page".to_owned())]),
         }
+    }
+
+    /// Rules that were skipped because they are none.
+    pub fn of_broken_rules(errors: &[String]) -> Self {
+        let mut body =
+            "These rules for CloudTrail's records are broken and were skipped; all others hold.\n\n".to_owned();
+        for error in errors.iter().take(MOST_LINES) {
+            // Writing into a string does not fail.
+            let _ = writeln!(body, "  {}", Text::new(error));
+        }
+        body.push_str("\nMend them, and try them with `cordon rules test FOLDER`.\n");
+        let attributes = BTreeMap::from([("outcome", "RuleTrouble".to_owned()), ("urgency", "page".to_owned())]);
+        Self { subject: "[Cordon] some of its rules are broken".to_owned(), body, attributes }
     }
 
     pub fn of_pause(pause: &Pause) -> Self {

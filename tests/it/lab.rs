@@ -58,6 +58,8 @@ pub struct Setup {
     pub world: &'static [&'static str],
     /// With table and recheck queue.
     pub durable: bool,
+    /// Sigma rules beside the built-in ones, as YAML.
+    pub rules: Option<&'static str>,
     /// Rounds are measured, which makes every call wait.
     pub rounds: bool,
 }
@@ -81,7 +83,7 @@ impl Lab {
         let clock = TestClock::new()?;
         let durable = if setup.durable { Some(Durable::make(boto3, &account).await?) } else { None };
         let mode = setup.mode.unwrap_or("contain");
-        let function = start(&ids, &proxy, &clock, durable.as_ref(), mode, None).await?;
+        let function = start(&ids, &proxy, &clock, durable.as_ref(), mode, None, setup.rules).await?;
         Ok(Self { account, durable, ids, proxy, function, clock, boto3 })
     }
 
@@ -99,7 +101,7 @@ impl Lab {
 
     /// One more process of the function on the same account.
     pub async fn another(&self, mode: &str, policy: Option<&str>) -> Result<Function> {
-        start(&self.ids, &self.proxy, &self.clock, self.durable.as_ref(), mode, policy).await
+        start(&self.ids, &self.proxy, &self.clock, self.durable.as_ref(), mode, policy, None).await
     }
 
     pub async fn durable() -> Result<Self> {
@@ -417,6 +419,7 @@ async fn start(
     durable: Option<&Durable>,
     mode: &str,
     policy: Option<&str>,
+    rules: Option<&str>,
 ) -> Result<Function> {
     let topic = ids.pointer("/topic").and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut env = credentials(ids, proxy, clock);
@@ -430,6 +433,12 @@ async fn start(
         let path = scratch().join(format!("policy-{}.yaml", SEQUENCE.fetch_add(1, Ordering::Relaxed)));
         std::fs::write(&path, policy)?;
         env.push(("CORDON_POLICY".to_owned(), path.to_string_lossy().into_owned()));
+    }
+    if let Some(rules) = rules {
+        let folder = scratch().join(format!("rules-{}", SEQUENCE.fetch_add(1, Ordering::Relaxed)));
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join("mine.yml"), rules)?;
+        env.push(("CORDON_RULES".to_owned(), folder.to_string_lossy().into_owned()));
     }
     Function::start(FunctionOptions { binary: responder(), env, log: Log::Capture }).await
 }

@@ -1,6 +1,6 @@
 //! CloudTrail's records through the whole function: judged by rules, counted in the table, told once.
 
-use crate::lab::{Lab, kind};
+use crate::lab::{Lab, Setup, kind};
 use anyhow::Result;
 use cordon_support::{Fault, How, Lasting, Match, When};
 use serde_json::{Value, json};
@@ -188,5 +188,28 @@ async fn its_own_calls_are_known_by_the_journal_and_any_other_use_of_its_role_pa
     let pages = lab.messages().await?;
     let paged = |page: &&Value| page["MessageAttributes"]["urgency"]["Value"] == "page";
     assert_eq!(pages.iter().filter(paged).count(), 2, "{pages:#?}");
+    Ok(())
+}
+
+/// A rule of a folder counts like ours; one that is broken is skipped, and people are paged once.
+#[tokio::test]
+async fn rules_of_a_folder_hold_and_a_broken_one_is_announced() -> Result<()> {
+    let rules = "title: Buckets are listed\nid: buckets-listed\nlogsource: {product: aws, service: cloudtrail}\n\
+        detection:\n  call: {eventName: ListBuckets}\n  condition: call\nlevel: high\n---\n\
+        title: Broken\nid: broken\nlogsource: {product: aws}\ndetection:\n  call: {eventName: X}\n  condition: call and (\n";
+    let lab = Lab::new(Setup { durable: true, rules: Some(rules), ..Setup::default() }).await?;
+    let mut event = lab.record("silencing/trail-stopped.benign")?;
+    event["detail"]["eventName"] = json!("ListBuckets");
+    let report = lab.deliver(&event).await?;
+    assert_eq!((kind(&report), &report["severity"]), ("Observed", &json!("high")), "{report:#}");
+    let messages = lab.messages().await?;
+    let subjects: Vec<&str> = messages.iter().filter_map(|message| message["Subject"].as_str()).collect();
+    assert!(subjects.iter().any(|subject| subject.contains("rules are broken")), "{subjects:?}");
+    assert!(
+        messages.iter().any(|message| message["Message"].as_str().is_some_and(|text| text.contains("mine.yml:9"))),
+        "{messages:#?}"
+    );
+    lab.deliver(&event).await?;
+    assert!(lab.messages().await?.is_empty());
     Ok(())
 }
