@@ -104,6 +104,14 @@
 //! - A plan that a person rejected is not done unattended by that incident, whatever changes; another incident is judged by itself.
 //! - Without a table the journal lives in memory, so the function refuses every mode but `observe` unless its endpoint is
 //!   this machine.
+//! - A record of CloudTrail is no finding before rules have seen something in it; they are loaded with the first record, so that a GuardDuty finding
+//!   waits for none. What is a finding only if it goes on is counted in the table, in sets, in halves of its window.
+//! - The same rule on the same thing by the same caller is one incident for a day, however often he calls.
+//! - A failed call is an attempt only where the rule says that nobody tries it by chance; denied calls in numbers have a rule of their own. Attempts
+//!   are never contained.
+//! - CloudTrail, Config and alarms come through a queue, findings of GuardDuty never: the queue that a message came through decides what it may be.
+//! - A rule of Config is what its source identifier says. Its first evaluation proves nothing new.
+//! - A call is Cordon's own if who called, the incident in the user agent, operation, target and value agree with a step of the journal.
 //! - `actions` and `survey` are the vocabulary of plans: pure modules may name their data, and can call nothing of them,
 //!   because `clippy.toml` lists [`aws::Aws`], which every call needs, among the types that they may not name.
 

@@ -1,7 +1,7 @@
 //! The operator's commands. Exit codes: 0 done, 1 not done, 2 wrong usage, 3 partly done.
 
 mod command;
-mod coverage;
+pub mod coverage;
 mod deployment;
 mod explain;
 mod incident;

@@ -2,8 +2,12 @@
 
 use crate::lab::root;
 use cordon::{
-    actions, playbooks,
+    actions,
+    cli::coverage::rows,
+    detect::{CONFIG_RULES, DERIVED, Detector},
+    playbooks,
     policy::{EXAMPLES, Limits, Policy},
+    triage::ROWS,
 };
 use serde_json::Value;
 use std::fmt::Write;
@@ -29,6 +33,7 @@ fn manual() -> String {
         write!(text, "\n### {}\n\n{summary}\n", playbook.id()).unwrap();
         push_page(&mut text, rest);
     }
+    push_detection(&mut text);
     push_policy(&mut text);
     text.push_str("\n## Actions\n\nA plan is made of these. Permissions are those of contain and release together.\n");
     for action in actions::ALL {
@@ -45,6 +50,58 @@ fn manual() -> String {
         }
     }
     text
+}
+
+/// From the tables and the rules: what is seen, how bad it is, and what is done about it.
+fn push_detection(text: &mut String) {
+    text.push_str(
+        "\n## Detection\n\nGuardDuty's findings are judged by their type, CloudTrail's records by Sigma rules, AWS Config by the source of its \
+         rules and by what changed, alarms by what the policy says that they mean. `cordon explain FILE` tells it of one event, `cordon coverage` of all.\n\n\
+         ### How bad it is\n\nOf GuardDuty its own number. Of all else the first row that matches, from the top; then at most one step worse where whoever did \
+         it is held by an incident, comes from another account, or the policy calls the account production.\n\n| row | |\n| --- | --- |\n",
+    );
+    for row in ROWS {
+        let impact = row.impact.map(|impact| format!(" Impact: {impact}.")).unwrap_or_default();
+        writeln!(text, "| {} | {}.{impact} |", row.code, row.says).unwrap();
+    }
+    text.push_str("| rule-level | what no row names is as bad as its rule says. |\n\n### Rules of AWS Config\n\nThe rule's source identifier decides, whatever it was named. \
+         A first evaluation proves nothing new and is read in the digest; what a rule says is never more than asked about, unless somebody was seen to change it.\n\n\
+         | identifier | situation | severity | what a person should do |\n| --- | --- | --- | --- |\n");
+    for rule in CONFIG_RULES {
+        writeln!(text, "| {} | {} | {} | {} |", rule.identifier, rule.situation, rule.severity, rule.advice).unwrap();
+    }
+    text.push_str("\n### Types of GuardDuty\n\nJudged as they usually come; direction and role can make an instance the victim.\n\n\
+         | type | situation | confidence | playbook, or why people are told |\n| --- | --- | --- | --- |\n");
+    let rows = rows();
+    for row in rows.iter().filter(|row| row.source == "GuardDuty") {
+        let because = row.triage.reasons.first().map(|reason| reason.text.as_str()).unwrap_or_default();
+        let done = row.playbook.map_or_else(|| because.to_owned(), |playbook| format!("`{playbook}`"));
+        writeln!(text, "| {} | {} | {} | {done} |", row.what, row.triage.situation, row.triage.confidence).unwrap();
+    }
+    text.push_str("\n### Rules for CloudTrail\n\n`cordon rules show ID` prints one with its references and false positives. Rules that need read-only management \
+         events or data events say so.\n\n| rule | level | situation | what it sees |\n| --- | --- | --- | --- |\n");
+    let detector = Detector::ours();
+    for rule in detector.rules() {
+        let (meta, ours) = (&rule.meta, &rule.meta.cordon);
+        let needs = if ours.data_events {
+            " (data events)"
+        } else if ours.read_only {
+            " (read-only events)"
+        } else {
+            ""
+        };
+        writeln!(text, "| {} | {} | {} | {}{needs} |", meta.id, meta.level.severity(), ours.situation, meta.title)
+            .unwrap();
+    }
+    text.push_str("\n### Rules of your own\n\nA folder of Sigma rules (`CORDON_RULES`, in Lambda a layer under `/opt`) is read beside the built-in ones. Fields are those of \
+         CloudTrail's records; arrays match by any member, what is absent equals null, booleans and numbers match their text, names of calls match with and without a version, \
+         whole objects can be searched as JSON text. Rules may also ask for:\n\n| field | |\n| --- | --- |\n");
+    for (field, says) in DERIVED {
+        writeln!(text, "| `{field}` | {says} |").unwrap();
+    }
+    text.push_str("\nUnder `cordon:` a rule may say what it means: `situation`, `impact`, `confidence`, `subject` (paths to what is changed), `subject-is`, `denied` (`counts`, or \
+         `is-an-attempt` where one denied call is an alert), `count` (`at-least`, `within-minutes`, `different`, `by`), `read-only`, `data-events`, `pattern`. \
+         `cordon rules test FOLDER` holds rules against the tests beside them; `cordon patterns --rules FOLDER --template` prints the rules of EventBridge that they need.\n");
 }
 
 /// From the types: what a document may hold, and three to begin with.
