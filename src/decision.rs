@@ -163,6 +163,8 @@ impl Judged {
             incident: Some(self.incident.clone()),
             finding_type: finding.type_shown.clone(),
             title: finding.title.clone(),
+            description: finding.description.clone(),
+            scope: finding.scope(),
             severity: Some(self.assessment.severity),
             account: finding.account_shown.clone(),
             region: finding.region.as_ref().map(|region| Text::new(region.as_str())).unwrap_or_default(),

@@ -22,7 +22,9 @@
 //!
 //! ```text
 //! EventBridge envelope
-//!    │ ingest      tolerant reading → Finding (+ gaps)              pure
+//!    │ ingest      tolerant reading → Finding (+ gaps) | Record | Evaluation | Change | Alarm     pure
+//!    │ own         a record of our own call ends here               (journal)
+//!    │ detect      Record × Sigma rules, counted → Finding          pure      } watch: rules, counters, Config's rule sources
 //!    │ triage      Finding → situation, tool or victim, target      pure
 //!    │ assess      + policy, time → severity, mode, reasons         pure      } decision
 //!    ▼ round 1     claim the target · enter the incident · survey · who are we · the rules in force     one concurrent round

@@ -44,6 +44,9 @@ impl Coverage {
     }
 }
 
+/// What an account has that has a trail.
+const ALWAYS: &str = "CloudTrail management events";
+
 /// One thing that a sensor can report.
 pub struct Row {
     pub source: &'static str,
@@ -69,8 +72,9 @@ impl Row {
             None => format!("told: {}", triage.reasons.first().map(|reason| reason.text.as_str()).unwrap_or_default()),
         };
         let evidence = format!("{:?}", triage.evidence).to_lowercase();
+        let needs = if self.needs == ALWAYS { String::new() } else { format!("  [needs {}]", self.needs) };
         format!(
-            "{:<62} {:<26} {evidence:<13} {:<9} {done}",
+            "{:<62} {:<26} {evidence:<13} {:<9} {done}{needs}",
             self.what,
             triage.situation.to_string(),
             triage.confidence.to_string()
@@ -92,7 +96,7 @@ pub fn rows() -> Vec<Row> {
         let needs = match (ours.read_only, ours.data_events) {
             (_, true) => "data events, which a trail must record",
             (true, false) => "read-only management events",
-            (false, false) => "CloudTrail management events",
+            (false, false) => ALWAYS,
         };
         let triage = Triage {
             situation: ours.situation,

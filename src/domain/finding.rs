@@ -8,6 +8,9 @@ use super::{
 use serde::Serialize;
 use std::fmt;
 
+/// Of resources and principals that people are told of.
+const MOST_SCOPE: usize = 20;
+
 /// A finding as the rest of Cordon sees it: ids are parsed, text is cleaned, what was odd is a [`Gap`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
@@ -101,6 +104,21 @@ impl Finding {
             Resource::Instance(instance) => Some(instance),
             _ => None,
         })
+    }
+
+    /// What it is about, in words: resources and principals, each once.
+    pub fn scope(&self) -> Vec<Text> {
+        let shown = |resource: &Resource| match resource {
+            Resource::Instance(instance) => format!("instance {}", instance.id),
+            Resource::AccessKey(key) if key.name.as_str().is_empty() => format!("principal {}", key.principal_id),
+            Resource::AccessKey(key) => format!("principal {} ({})", key.name, key.principal_id),
+            Resource::Named { what, name } => format!("{what} {name}"),
+            Resource::Other { what, name } => format!("{what} {name}"),
+        };
+        let mut scope: Vec<Text> = self.resources.iter().map(|resource| Text::new(shown(resource).trim())).collect();
+        scope.dedup();
+        scope.truncate(MOST_SCOPE);
+        scope
     }
 
     pub fn access_key(&self) -> Option<&AccessKeyResource> {

@@ -90,6 +90,12 @@ pub struct Report {
     pub outcome: Outcome,
     pub finding_type: Text,
     pub title: Text,
+    /// Who did what, where the sensor says so.
+    #[serde(default)]
+    pub description: Text,
+    /// The resources and principals that it is about.
+    #[serde(default)]
+    pub scope: Vec<Text>,
     pub severity: Option<Severity>,
     pub account: Text,
     pub region: Text,
@@ -168,6 +174,8 @@ impl Report {
             outcome,
             finding_type: Text::default(),
             title: Text::default(),
+            description: Text::default(),
+            scope: Vec::new(),
             severity: None,
             account: Text::default(),
             region: Text::default(),

@@ -157,7 +157,13 @@ fn body(report: &Report) -> String {
     let severity = report.severity.map(|s| format!("{s}  ")).unwrap_or_default();
     line(&mut text, &format!("  {severity}{}", report.finding_type));
     line(&mut text, &format!("  {}", report.title));
+    if !report.description.as_str().is_empty() && report.description != report.title {
+        line(&mut text, &format!("  {}", report.description));
+    }
     line(&mut text, &format!("  account {}  region {}", report.account, report.region));
+    for about in &report.scope {
+        line(&mut text, &format!("  about {about}"));
+    }
     if !report.remote.is_empty() {
         let remote: Vec<&str> = report.remote.iter().map(|r| r.as_str()).collect();
         line(&mut text, &format!("  other side: {}", remote.join(", ")));
