@@ -8,7 +8,7 @@ use crate::{
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 /// The answer of one invocation.
 #[derive(Debug, Serialize)]
@@ -45,10 +45,21 @@ pub async fn invoke(responder: &Responder, payload: &str, deadline: Option<Times
     }
 }
 
+/// Of an invocation, what one message needs.
+const ENOUGH: Duration = Duration::from_secs(10);
+
 /// One poisonous message never takes the others with it.
 async fn answer_batch(responder: &Responder, batch: SqsEvent, deadline: Option<Timestamp>) -> SqsBatchResponse {
     let mut answer = SqsBatchResponse::default();
-    for message in batch.records {
+    let mut messages = batch.records.into_iter();
+    while let Some(message) = messages.next() {
+        // What there is no time for goes back untouched; else all ten would, with what was done of them unsaid.
+        if deadline.is_some_and(|end| responder.is_past(end, ENOUGH)) {
+            for message in std::iter::once(message).chain(messages.by_ref()) {
+                answer.batch_item_failures.push(failed(message.message_id));
+            }
+            break;
+        }
         let body = message.body.unwrap_or_default();
         // INVARIANT: the queue decides what a message may be, never its shape. More people may send to one than may invoke the function: from the
         // recheck queue comes an incident's id and nothing else, from another an event that by itself contains no instance and no principal.
@@ -69,9 +80,13 @@ async fn answer_batch(responder: &Responder, batch: SqsEvent, deadline: Option<T
             message = message.message_id.as_deref().unwrap_or_default(),
             "message goes back to the queue"
         );
-        let mut failure = BatchItemFailure::default();
-        failure.item_identifier = message.message_id.unwrap_or_default();
-        answer.batch_item_failures.push(failure);
+        answer.batch_item_failures.push(failed(message.message_id));
     }
     answer
+}
+
+fn failed(message: Option<String>) -> BatchItemFailure {
+    let mut failure = BatchItemFailure::default();
+    failure.item_identifier = message.unwrap_or_default();
+    failure
 }

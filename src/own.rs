@@ -67,7 +67,7 @@ impl Analyst {
         if record.account.as_ref() != Some(&identity.account) || !(is_function || is_ours || is_operator) {
             return Ok(Whose::Others);
         }
-        if let Some(why) = self.known(record, is_function || is_ours).await? {
+        if let Some(why) = self.known(record, is_function || is_ours, !is_function).await? {
             return Ok(Whose::Ours(why));
         }
         // An operator does other things too, and rules judge them.
@@ -75,7 +75,12 @@ impl Analyst {
     }
 
     /// Why it is known to be ours.
-    async fn known(&self, record: &Record, is_cordon: bool) -> Result<Option<&'static str>, SenseError> {
+    async fn known(
+        &self,
+        record: &Record,
+        is_cordon: bool,
+        may_release: bool,
+    ) -> Result<Option<&'static str>, SenseError> {
         let null = Value::Null;
         let of = |name: &str| record.raw.get(name).unwrap_or(&null);
         let service = record.service.as_str().split('.').next().unwrap_or_default();
@@ -84,8 +89,12 @@ impl Analyst {
             .get("invokedBy")
             .and_then(Value::as_str)
             .is_some_and(|by| by.ends_with(".amazonaws.com"));
-        if is_cordon && for_us {
-            return Ok(Some("a service of AWS made it for Cordon"));
+        if is_cordon && for_us && service == "kms" {
+            return Ok(Some("a service of AWS uses a key for Cordon"));
+        }
+        // Journal, queue and topic are data; who reads or writes data with the role is not seen here, or every answer would be a question.
+        if is_cordon && of("managementEvent") == &Value::Bool(false) {
+            return Ok(Some("a data event"));
         }
         let reads = permissions::responder().contains(call.as_str())
             || permissions::operator_function().contains(call.as_str());
@@ -114,7 +123,7 @@ impl Analyst {
             return Ok(None);
         };
         let Some(containment) = self.journal.read(&treatment.target.key()).await? else { return Ok(None) };
-        let is_step = containment.steps.iter().any(|step| step.change.is_call(&recorded, &own_groups));
+        let is_step = containment.steps.iter().any(|step| step.change.is_call(&recorded, &own_groups, may_release));
         Ok(is_step.then_some("a step of the journal"))
     }
 }

@@ -91,6 +91,12 @@ impl Responder {
     }
 
     async fn handle_ingested(&self, ingested: Ingested, deadline: Option<Timestamp>) -> Result<Report, Retry> {
+        // What ends before a target is surveyed is judged by the rules in force too; a finding of GuardDuty reads them beside its survey.
+        if !matches!(ingested, Ingested::Finding(_) | Ingested::Ended(_))
+            && let Err(error) = self.analyst.rules.read().await
+        {
+            tracing::error!(%error, "judged by the rules that are known");
+        }
         let sensed = self.analyst.sense(ingested).await?;
         for _ in 0..MOST_RULES {
             match self.handle_by_last_rules(sensed.clone(), deadline).await {
@@ -112,7 +118,10 @@ impl Responder {
                 let report = judged.report(outcome);
                 if Notification::is_due(&report) {
                     self.journal().open(&judged.incident, None, self.now()).await?;
-                    self.tell_once(&report).await?;
+                    if !self.tell_once(&report).await? {
+                        // Told before, and seen again: the digest says how often.
+                        self.count(&report).await;
+                    }
                 }
                 report
             }
@@ -318,6 +327,11 @@ impl Responder {
         log(&report);
         metrics::count(&report, self.clock.now_millis());
         report
+    }
+
+    /// Whether less than that is left.
+    pub fn is_past(&self, deadline: Timestamp, needs: Duration) -> bool {
+        deadline < self.now().plus(needs)
     }
 
     fn journal(&self) -> &dyn Journal {

@@ -289,11 +289,16 @@ macro_rules! actions { ($($Action:ident => $file:literal),* $(,)?) => {
             match self { $(Self::$Action(_) => <$Action as Action>::SET_BY.contains(&call)),* }
         }
 
-        /// Whether that call sets what this change sets, one way or back.
-        pub fn is_call(&self, recorded: &Recorded, own_groups: &BTreeSet<String>) -> bool {
+        /// Whether that call sets what this change sets; `also_back` also what was before.
+        pub fn is_call(&self, recorded: &Recorded, own_groups: &BTreeSet<String>, also_back: bool) -> bool {
             match self { $(Self::$Action(Change { target, before, after }) => {
                 let details = target.details();
-                let calls = [target.calls(after), target.calls(before)].concat();
+                let back = if also_back { target.calls(before) } else { Vec::new() };
+                let calls = [target.calls(after), back].concat();
+                // Of a call that was refused CloudTrail does not say what it said.
+                if recorded.is_silent() {
+                    return calls.iter().any(|(name, _)| recorded.is_called(name));
+                }
                 calls.iter().any(|called| recorded.is(called, target.resource(), &details, own_groups))
             }),* }
         }

@@ -81,6 +81,15 @@ impl Recorded {
         self.name == *name && self.said.contains(resource) && details.iter().chain(said).all(says)
     }
 
+    /// It has no parameters.
+    pub fn is_silent(&self) -> bool {
+        self.said.is_empty()
+    }
+
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name
+    }
+
     /// Of the groups that it names, all are ours; it names one at least.
     pub fn is_about(&self, own_groups: &BTreeSet<String>) -> bool {
         !self.groups.is_empty() && self.groups.is_subset(own_groups)
@@ -169,7 +178,7 @@ mod tests {
             ),
         ] {
             let recorded = Recorded::of(name, &parameters, &Value::Null);
-            assert_eq!(change.is_call(&recorded, &own), ours, "{name} {parameters}");
+            assert_eq!(change.is_call(&recorded, &own, true), ours, "{name} {parameters}");
         }
     }
 }

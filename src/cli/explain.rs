@@ -1,15 +1,12 @@
 //! `cordon explain FILE`: what one event is to Cordon, in a person's words, and what would change the decision.
 
-use super::{replay::Ceiling, source::open};
+use super::{judging::Judging, source::open};
 use crate::{
-    decision::{Decision, decide},
+    decision::Decision,
     detect::{Document, Near},
     domain::{Finding, Severity},
     ingest::{self, Ingested},
-    journal::MemoryTallies,
-    policy::{Mode, Policy, Rules},
-    settings::read_policy,
-    watch::{NamesOnly, Watch, own_time},
+    policy::Mode,
 };
 use anyhow::Context;
 use clap::Args;
@@ -31,15 +28,8 @@ pub struct Explain {
     file: PathBuf,
     #[arg(long)]
     json: bool,
-    /// The ceiling, as CORDON_MODE would set it
-    #[arg(long, value_enum, default_value_t = Ceiling::Contain)]
-    mode: Ceiling,
-    /// A policy document instead of the embedded default
-    #[arg(long, env = "CORDON_POLICY")]
-    policy: Option<PathBuf>,
-    /// A folder of further Sigma rules
-    #[arg(long, env = "CORDON_RULES")]
-    rules: Option<PathBuf>,
+    #[command(flatten)]
+    judging: Judging,
 }
 
 /// Of rules that nearly matched.
@@ -47,25 +37,18 @@ const MOST_NEAR: usize = 3;
 
 impl Explain {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let policy = match &self.policy {
-            Some(path) => read_policy(&path.to_string_lossy()).map_err(anyhow::Error::msg)?,
-            None => Policy::default(),
-        };
-        let rules = Rules::of(policy);
+        let by = self.judging.judges()?;
         let piece = open(&self.file)?.next().context("the file holds no event")?;
-        let watch = Watch::new(self.rules.clone());
         let ingested = ingest::replayed(&piece);
         let near = match &ingested {
-            Ingested::Record(record) => watch.detector().near(record, MOST_NEAR),
+            Ingested::Record(record) => by.watch.detector().near(record, MOST_NEAR),
             _ => Vec::new(),
         };
         let derived = match &ingested {
             Ingested::Record(record) => Some(Document::of(record).derived().clone()),
             _ => None,
         };
-        let sensed = watch.sense(ingested, &MemoryTallies::default(), &NamesOnly).await?;
-        let now = sensed.as_ref().map_or(crate::domain::Timestamp::from_millis(0), |(finding, _)| own_time(finding));
-        let decision = decide(sensed, &rules, self.mode.into(), now);
+        let (decision, _) = by.decide(by.sense(&piece).await?, None);
         let changes = decision
             .judged()
             .map(|judged| changes(&judged.finding, &decision, judged.assessment.severity))

@@ -5,6 +5,7 @@ pub mod coverage;
 mod deployment;
 mod explain;
 mod incident;
+mod judging;
 pub mod patterns;
 mod permissions;
 mod playbooks;

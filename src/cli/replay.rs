@@ -1,21 +1,22 @@
 //! `cordon replay FILE…`: what would be decided, and why. Pure unless an account is asked for.
 
-use super::source::{open, sources};
+use super::{
+    judging::{Judges, Judging},
+    source::{open, sources},
+};
 use crate::{
     analyst::Analyst,
     aws::{self, Aws},
     clock::Clock,
-    decision::{Decision, Treatment, decide},
+    decision::{Decision, Treatment},
     domain::{Outcome, Report, Timestamp},
-    ingest::{self, Piece},
-    journal::{MemoryJournal, MemoryTallies},
-    policy::{Mode, Policy, Rules},
+    ingest::Piece,
+    journal::MemoryJournal,
     rulebook::RuleBook,
-    settings::read_policy,
     survey::Facts,
-    watch::{NamesOnly, Watch, own_time},
+    watch::Watch,
 };
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -54,47 +55,14 @@ pub struct Replay {
     /// Judge the age of findings at this moment
     #[arg(long)]
     now: bool,
-    /// The ceiling, as CORDON_MODE would set it
-    #[arg(long, value_enum, default_value_t = Ceiling::Contain)]
-    mode: Ceiling,
-    /// A policy document instead of the embedded default
-    #[arg(long, env = "CORDON_POLICY")]
-    policy: Option<PathBuf>,
-    /// A folder of further Sigma rules
-    #[arg(long, env = "CORDON_RULES")]
-    rules: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum Ceiling {
-    Observe,
-    Approve,
-    Contain,
-}
-
-impl From<Ceiling> for Mode {
-    fn from(ceiling: Ceiling) -> Self {
-        match ceiling {
-            Ceiling::Observe => Self::Observe,
-            Ceiling::Approve => Self::Approve,
-            Ceiling::Contain => Self::Contain,
-        }
-    }
+    #[command(flatten)]
+    judging: Judging,
 }
 
 impl Replay {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let policy = match &self.policy {
-            Some(path) => read_policy(&path.to_string_lossy()).map_err(anyhow::Error::msg)?,
-            None => Policy::default(),
-        };
-        let analyst = if self.against { Some(analyst(policy.clone(), self.mode.into()).await) } else { None };
-        let by = Judges {
-            rules: Rules::of(policy),
-            analyst,
-            watch: Watch::new(self.rules.clone()),
-            tallies: MemoryTallies::default(),
-        };
+        let by = self.judging.judges()?;
+        let analyst = if self.against { Some(analyst(&by).await) } else { None };
         let (mut counts, mut failed) = (BTreeMap::<String, usize>::new(), 0);
         for source in sources(&self.files)? {
             let mut pieces = match open(&source) {
@@ -106,7 +74,7 @@ impl Replay {
                 }
             };
             for piece in pieces.by_ref() {
-                let record = match self.judge(&piece, &by).await {
+                let record = match self.judge(&piece, &by, analyst.as_ref()).await {
                     Ok(record) => record,
                     Err(error) => {
                         eprintln!("cordon: {}: {error:#}", source.display());
@@ -131,35 +99,23 @@ impl Replay {
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    async fn judge(&self, piece: &Piece, by: &Judges) -> anyhow::Result<Record> {
-        let sensed = by.watch.sense(ingest::replayed(piece), &by.tallies, &NamesOnly).await?;
-        let now = match &sensed {
-            _ if self.now => Timestamp::from_millis(Clock::system().now_millis()),
-            Ok((finding, _)) => own_time(finding),
-            Err(_) => Timestamp::from_millis(0),
-        };
-        let report = match &by.analyst {
-            Some(analyst) => Some(analyst.look(sensed.clone(), now).await?),
+    async fn judge(&self, piece: &Piece, by: &Judges, analyst: Option<&Analyst>) -> anyhow::Result<Record> {
+        let sensed = by.sense(piece).await?;
+        let now = self.now.then(|| Timestamp::from_millis(Clock::system().now_millis()));
+        let (decision, now) = by.decide(sensed.clone(), now);
+        let report = match analyst {
+            Some(analyst) => Some(analyst.look(sensed, now).await?),
             None => None,
         };
-        let decision = decide(sensed, &by.rules, self.mode.into(), now);
         Ok(Record { decision, report })
     }
 }
 
-/// What events are judged by.
-struct Judges {
-    rules: Rules,
-    analyst: Option<Analyst>,
-    watch: Watch,
-    tallies: MemoryTallies,
-}
-
-async fn analyst(policy: Policy, ceiling: Mode) -> Analyst {
+async fn analyst(by: &Judges) -> Analyst {
     let journal = Arc::new(MemoryJournal::default());
     let aws = Arc::new(Aws::new(aws::configuration().await, journal.clone()));
-    let rules = RuleBook::new(Some(policy), journal.clone());
-    Analyst { aws, journal, rules, watch: Watch::new(None), ceiling }
+    let rules = RuleBook::new(Some(by.policy.clone()), journal.clone());
+    Analyst { aws, journal, rules, watch: Watch::new(None), ceiling: by.ceiling }
 }
 
 /// One event, judged.

@@ -1,17 +1,18 @@
 //! `cordon shadow`: what Cordon would have done about an account's past, before anybody lets it act.
 
-use super::source::{open, sources};
+use super::{
+    judging::{Judges, Judging},
+    source::{open, sources},
+};
 use crate::{
     aws::{self, Aws},
     clock::Clock,
-    decision::{Decision, decide},
+    decision::Decision,
     domain::{Finding, Region, Severity, Situation, Timestamp},
-    ingest::{self, Piece},
-    journal::{MemoryJournal, MemoryTallies},
-    policy::{Mode, NEVER_EXPECTED, Policy, Rules},
-    settings::read_policy,
+    ingest::Piece,
+    journal::MemoryJournal,
+    policy::{Mode, NEVER_EXPECTED},
     survey::trail,
-    watch::{NamesOnly, Watch, own_time},
 };
 use anyhow::{Context, bail};
 use clap::Args;
@@ -47,12 +48,8 @@ pub struct Shadow {
     region: Vec<String>,
     #[arg(long)]
     json: bool,
-    /// A policy document instead of the embedded default
-    #[arg(long, env = "CORDON_POLICY")]
-    policy: Option<PathBuf>,
-    /// A folder of further Sigma rules
-    #[arg(long, env = "CORDON_RULES")]
-    rules: Option<PathBuf>,
+    #[command(flatten)]
+    judging: Judging,
 }
 
 /// A page has fifty events, and two pages a second are allowed (CloudTrail quotas, LookupEvents).
@@ -104,23 +101,9 @@ struct Row {
     from: BTreeSet<String>,
 }
 
-struct Judges {
-    watch: Watch,
-    tallies: MemoryTallies,
-    rules: Rules,
-}
-
 impl Shadow {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let policy = match &self.policy {
-            Some(path) => read_policy(&path.to_string_lossy()).map_err(anyhow::Error::msg)?,
-            None => Policy::default(),
-        };
-        let by = Judges {
-            watch: Watch::new(self.rules.clone()),
-            tallies: MemoryTallies::default(),
-            rules: Rules::of(policy),
-        };
+        let by = self.judging.judges()?;
         let mut tally = Tally {
             rows: BTreeMap::new(),
             incidents: BTreeSet::new(),
@@ -210,11 +193,8 @@ impl Tally {
     async fn take(&mut self, by: &Judges, piece: &Piece) -> anyhow::Result<()> {
         self.records += 1;
         self.unreadable += usize::from(piece.value.is_err());
-        let sensed = by.watch.sense(ingest::replayed(piece), &by.tallies, &NamesOnly).await?;
-        let now = sensed.as_ref().map_or(Timestamp::from_millis(0), |(finding, _)| own_time(finding));
-        let (Decision::Ended { judged: Some(judged), .. } | Decision::Treat { judged, .. }) =
-            decide(sensed, &by.rules, Mode::Contain, now)
-        else {
+        let (decision, now) = by.decide(by.sense(piece).await?, None);
+        let (Decision::Ended { judged: Some(judged), .. } | Decision::Treat { judged, .. }) = decision else {
             return Ok(());
         };
         self.newest = self.newest.max(now);

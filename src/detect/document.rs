@@ -12,17 +12,22 @@ use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
 /// The derived members and what they say, in the order of the manual.
-pub const DERIVED: [(&str, &str); 22] = [
+pub const DERIVED: [(&str, &str); 24] = [
     (
         "cordon.actor",
         "who called: `user`, `role`, `root`, `service`, `federated`, `other-account`, `anonymous`, `identity-center`, `unknown`",
     ),
     ("cordon.by_service", "an AWS service called, in its own name or in that of the role that it was given"),
     (
+        "cordon.by_aws",
+        "an AWS service called of its own accord: in its own name, or by its service-linked role; not for somebody",
+    ),
+    (
         "cordon.mfa_absent",
         "a user or root came in without a second factor; never said of roles and federated users, who have none here",
     ),
     ("cordon.result", "`done`, `denied` or `failed`"),
+    ("cordon.is_truncated", "CloudTrail left the parameters out, because they were too long"),
     ("cordon.is_dry_run", "the call only asked whether it would be allowed"),
     ("cordon.on_self", "the user or role that is changed is the caller"),
     ("cordon.world_open", "a prefix of /8 (IPv4) or /16 (IPv6) or wider is let in, alone or together with others"),
@@ -163,6 +168,7 @@ fn derived(record: &Record) -> Value {
     let mut say = |member: &str, value: Value| drop(said.insert(member.to_owned(), value));
     say("actor", json!(actor(record, at)));
     say("by_service", json!(by_service));
+    say("by_aws", json!(is_by_aws(record, at)));
     say("mfa_absent", json!(is_mfa_absent(record, at)));
     say(
         "result",
@@ -173,6 +179,7 @@ fn derived(record: &Record) -> Value {
         }),
     );
     say("is_dry_run", json!(at.get("errorCode").str().is_some_and(|code| code.ends_with("DryRunOperation"))));
+    say("is_truncated", json!(record.is_truncated));
     say("on_self", json!(is_on_self(record, at)));
     let opened = network::opened(parameters);
     say("world_open", json!(opened.world));
@@ -182,7 +189,11 @@ fn derived(record: &Record) -> Value {
     say("shared_publicly", json!(shared.publicly));
     say("shared_with", json!(shared.accounts));
     say("shared_with_foreign", json!(!shared.accounts.is_empty()));
-    let granted = grants::granted(parameters, own);
+    let mut granted = grants::granted(parameters, own);
+    // A policy that CloudTrail left out because it was too long is the worst that it could be: white space costs nothing.
+    if record.is_truncated && record.name.as_str().contains("Policy") {
+        (granted.has_policy, granted.is_admin, granted.is_public) = (true, true, true);
+    }
     say("has_policy", json!(granted.has_policy));
     say("policy_is_admin", json!(granted.is_admin));
     say("policy_escalates", json!(granted.escalates));
@@ -234,6 +245,13 @@ fn is_by_service(record: &Record, at: Cursor<'_>) -> bool {
             .path("userIdentity.sessionContext.sessionIssuer.arn")
             .str()
             .is_some_and(|arn| arn.contains(":role/aws-service-role/"))
+}
+
+/// What somebody has a service do for him (CloudFormation, Systems Manager) is his doing.
+fn is_by_aws(record: &Record, at: Cursor<'_>) -> bool {
+    let is_linked = |arn: &str| arn.contains(":role/aws-service-role/");
+    record.caller.kind == UserType::AwsService
+        || at.path("userIdentity.sessionContext.sessionIssuer.arn").str().is_some_and(is_linked)
 }
 
 /// Federated sign-ins say `No` always: their second factor is elsewhere.

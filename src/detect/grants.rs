@@ -28,6 +28,9 @@ const ESCALATING: [&str; 16] = [
     "lambda:updatefunctioncode",
 ];
 
+/// Whoever may do all of these has all of IAM.
+const SENTINELS: [&str; 3] = ["iam:attachuserpolicy", "iam:createpolicyversion", "iam:deleterole"];
+
 /// What the policies in a call's parameters say, all together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Granted {
@@ -125,8 +128,12 @@ fn read(document: &Value, own: Option<&str>, granted: &mut Granted) {
         statements.iter().filter(|statement| statement.get("Effect").is_some_and(|effect| effect == "Allow"))
     {
         let actions: Vec<String> = texts(statement.get("Action")).map(str::to_lowercase).collect();
-        let on_all = texts(statement.get("Resource")).any(|on| on == "*" || on.ends_with(":*"))
-            || statement.get("NotResource").is_some();
+        // Whoever may do it to any user or role may do it to himself.
+        let on_all = texts(statement.get("Resource")).any(|on| {
+            let account = own.unwrap_or("000000000000");
+            let of_account = ["role", "user"].map(|kind| format!("arn:aws:iam::{account}:{kind}/some"));
+            of_account.iter().any(|one| is_like(on, one)) || is_like(on, "arn:aws:s3:::some")
+        }) || statement.get("NotResource").is_some();
         let all_but = statement.get("NotAction").is_some();
         // A role that only one service gets is what deployments pass all day.
         let to_service = statement
@@ -135,28 +142,53 @@ fn read(document: &Value, own: Option<&str>, granted: &mut Granted) {
         let matches = |wanted: &str| {
             !(to_service && wanted == "iam:passrole") && actions.iter().any(|pattern| is_like(pattern, wanted))
         };
-        granted.is_admin |=
-            on_all && (all_but || actions.iter().any(|action| matches!(action.as_str(), "*" | "*:*" | "iam:*")));
+        granted.is_admin |= on_all
+            && (all_but || SENTINELS.iter().all(|action| actions.iter().any(|pattern| is_like(pattern, action))));
         granted.escalates |= on_all && (all_but || ESCALATING.iter().any(|action| matches(action)));
         let principal = statement.get("Principal");
         if is_anybody(principal) || statement.get("NotPrincipal").is_some() {
             granted.is_public |= !narrows(statement.get("Condition"));
             granted.accounts.extend(condition_accounts(statement.get("Condition"), own));
         }
-        let let_in = principal.and_then(|principal| principal.get("AWS"));
-        granted.accounts.extend(texts(let_in).filter_map(account_of).filter(|account| Some(account.as_str()) != own));
+        let let_in = |kind: &str| texts(principal.and_then(|principal| principal.get(kind)));
+        granted.accounts.extend(let_in("AWS").filter_map(account_of).filter(|account| Some(account.as_str()) != own));
+        // By an id that does not say whose it is: S3's canonical one, or a unique id of IAM, which AWS writes where the principal is gone.
+        let is_bare = |who: &&str| ["AIDA", "AROA"].iter().any(|start| who.starts_with(start));
+        granted.accounts.extend(let_in("CanonicalUser").chain(let_in("AWS").filter(is_bare)).map(str::to_owned));
+        // Whoever has an account with one of these can sign in, unless a condition says who.
+        let is_open = |who: &str| {
+            ["accounts.google.com", "graph.facebook.com", "www.amazon.com", "cognito-identity.amazonaws.com"]
+                .contains(&who)
+        };
+        granted.is_public |= let_in("Federated").any(is_open) && statement.get("Condition").is_none();
     }
 }
 
-/// `iam:Put*` against `iam:putrolepolicy`.
+/// `iam:Put*` against `iam:putrolepolicy`, with `?` for one character. Linear in practice: of the stars only the last is gone back to.
 fn is_like(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((start, rest)) => {
-            let Some(left) = text.strip_prefix(start) else { return false };
-            rest.is_empty() || (0..=left.len()).any(|n| left.get(n..).is_some_and(|left| is_like(rest, left)))
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut p, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(c) if *c == b'?' || Some(c) == text.get(t) => {
+                p += 1;
+                t += 1;
+            }
+            _ => match star {
+                Some((at, from)) => {
+                    star = Some((at, from + 1));
+                    (p, t) = (at + 1, from + 1);
+                }
+                None => return false,
+            },
         }
     }
+    pattern.get(p..).is_some_and(|rest| rest.iter().all(|c| *c == b'*'))
 }
 
 /// One text or a list.
@@ -191,14 +223,39 @@ const NARROWING: [&str; 16] = [
     "s3:dataaccesspointaccount",
 ];
 
+/// Operators by which a key that is there and equal to something is asked for; the others are also true of everybody else, or where it is missing.
+const ASKING: [&str; 8] = [
+    "stringequals",
+    "stringequalsignorecase",
+    "stringlike",
+    "arnequals",
+    "arnlike",
+    "ipaddress",
+    "bool",
+    "foranyvalue:stringequals",
+];
+
 fn narrows(condition: Option<&Value>) -> bool {
     let operators = condition.and_then(Value::as_object).into_iter().flatten();
-    let mut keys = operators.filter_map(|(_, keys)| keys.as_object()).flatten();
+    let asking = operators.filter(|(operator, _)| ASKING.contains(&operator.to_lowercase().as_str()));
+    let mut keys = asking.filter_map(|(_, keys)| keys.as_object()).flatten();
     keys.any(|(key, value)| {
         let key = key.to_lowercase();
-        NARROWING.contains(&key.as_str()) && !texts(Some(value)).any(|value| value == "*")
+        NARROWING.contains(&key.as_str()) && texts_and_booleans(value) && !texts(Some(value)).any(is_anything)
             || key == "aws:sourceip" && !super::network::opened(&cidrs(value)).world
     })
+}
+
+fn texts_and_booleans(value: &Value) -> bool {
+    !value.is_null() && *value != Value::Array(Vec::new())
+}
+
+/// A pattern that many accounts fit: `*`, `arn:aws:*`, `A*`; one may stand behind the account or a whole id.
+fn is_anything(value: &str) -> bool {
+    match value.find(['*', '?']) {
+        None => false,
+        Some(at) => account_of(value).is_none() && at < 16,
+    }
 }
 
 fn cidrs(value: &Value) -> Value {
@@ -338,6 +395,34 @@ mod tests {
                 vec![],
             ),
             (json!({"policyDocument": "no policy"}), false, false, false, vec![]),
+            (allow(json!("iam:?*"), json!("*")), true, true, false, vec![]),
+            (
+                allow(json!("iam:*"), json!(["arn:aws:iam::111122223333:role/*", "arn:aws:iam::111122223333:user/*"])),
+                true,
+                true,
+                false,
+                vec![],
+            ),
+            (allow(json!("iam:**********!"), json!("*")), false, false, false, vec![]),
+            (trust(json!("*"), json!({"StringLike": {"aws:PrincipalArn": "arn:aws:*"}})), false, false, true, vec![]),
+            (trust(json!("*"), json!({"StringNotLike": {"aws:PrincipalArn": "x"}})), false, false, true, vec![]),
+            (
+                trust(json!("*"), json!({"StringLike": {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/*"}})),
+                false,
+                false,
+                false,
+                vec![],
+            ),
+            (trust(json!({"CanonicalUser": "79a59df9"}), json!(null)), false, false, false, vec!["79a59df9"]),
+            (
+                policy(
+                    json!({"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": "accounts.google.com"}}),
+                ),
+                false,
+                false,
+                true,
+                vec![],
+            ),
         ] {
             let granted = granted(&parameters, OWN);
             let accounts: BTreeSet<String> = accounts.into_iter().map(str::to_owned).collect();

@@ -23,7 +23,7 @@ pub use rule::{By, Count, Denied, Level, Meta, Ours, Rule, RuleError, documents,
 use crate::{
     domain::{
         AccessKeyResource, Call, Confidence, Detection, Finding, FindingId, Impact, Lifecycle, Outcome, OutcomeKind,
-        Partition, Resource, Severity, Situation, Source, Text, Timestamp, fingerprint,
+        Partition, Resource, Severity, Situation, Source, Text, Timestamp, UserType, fingerprint,
     },
     ingest::{CallResult, Record},
 };
@@ -173,6 +173,10 @@ fn tally(rule: &Rule, count: &Count, record: &Record, document: &Document<'_>) -
 
 /// Who called, as far as it tells one from another.
 fn principal(record: &Record) -> String {
+    // So do those of a federated user: whoever made them chose their names.
+    if let Some((_, issuer)) = record.caller.issuer.as_ref().filter(|_| record.caller.kind == UserType::FederatedUser) {
+        return issuer.to_string();
+    }
     let id = record.caller.principal_id.as_str();
     // Sessions of one role count together: their names are the caller's choice.
     let id = id.split_once(':').filter(|(role, _)| role.starts_with("AROA")).map_or(id, |(role, _)| role);
@@ -239,10 +243,27 @@ impl Sighting<'_> {
         let Some(first) = detections.first() else {
             return Err(Outcome::because(OutcomeKind::Ignored, "no-rule", "no rule sees anything"));
         };
-        // The same rule on the same thing by the same caller is one problem for a day, however often he calls.
-        let subject = first.subject.as_ref().map(|(_, name)| name.to_string()).unwrap_or_default();
+        // The same on the same thing by the same caller from the same place is one problem for a day, however often he calls. What is counted is
+        // one by what it is counted by.
         let day = record.at.map_or(0, |at| at.millis().div_euclid(86_400_000));
-        let id = fingerprint(&format!("{}\n{}\n{subject}\n{day}\n{}", first.rule, principal(record), first.is_attempt));
+        let counted =
+            self.seen.iter().find(|seen| seen.rule.meta.id == first.rule).and_then(|seen| seen.tally.as_ref());
+        let parts = match counted {
+            Some(tally) => tally.key.clone(),
+            None => {
+                let subject =
+                    first.subject.as_ref().map_or_else(|| record.name.to_string(), |(_, name)| name.to_string());
+                let opened: Vec<&str> = document
+                    .list("ports")
+                    .chain(document.list("shared_with"))
+                    .chain(document.list("policy_grants"))
+                    .collect();
+                let region = record.region.as_ref().map(ToString::to_string).unwrap_or_default();
+                let publicly = document.says("shared_publicly") || document.says("policy_is_public");
+                format!("{}\n{subject}\n{region}\n{}\n{opened:?}\n{publicly}", principal(record), record.from)
+            }
+        };
+        let id = fingerprint(&format!("{}\n{parts}\n{day}\n{}", first.rule, first.is_attempt));
         let id = FindingId::parse(&format!("{}-{id}", first.rule))
             .map_err(|error| Outcome::because(OutcomeKind::Declined, "finding-without-id", error.to_string()))?;
         let caller = &record.caller;

@@ -75,7 +75,7 @@ pub fn patterns(rules: &[Rule]) -> Result<Vec<Pattern>, Vec<String>> {
     for (n, (member, values)) in (1..).zip(together) {
         found.push(Pattern {
             name: format!("Whatever{n}"),
-            all_management_events: false,
+            all_management_events: true,
             pattern: of_cloudtrail(&member, values),
         });
     }
@@ -160,8 +160,22 @@ const VERSIONED: [&str; 6] = [
 /// The names of calls that a detection looks for.
 fn names_of(detection: &Value) -> BTreeSet<Name> {
     let mut found = BTreeSet::new();
-    walk(detection, &mut found);
+    let condition = detection.get("condition").map(Value::to_string).unwrap_or_default();
+    let selections = detection.as_object().into_iter().flatten();
+    for (_, selection) in selections.filter(|(name, _)| !is_only_excluded(name, &condition)) {
+        walk(selection, &mut found);
+    }
     found
+}
+
+/// What a condition only takes away asks for no events.
+fn is_only_excluded(selection: &str, condition: &str) -> bool {
+    let words: Vec<&str> = condition
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-')
+        .filter(|word| !word.is_empty())
+        .collect();
+    let mut places = words.iter().enumerate().filter(|(_, word)| **word == selection).peekable();
+    places.peek().is_some() && places.all(|(at, _)| at > 0 && words.get(at - 1) == Some(&"not"))
 }
 
 fn walk(value: &Value, found: &mut BTreeSet<Name>) {
@@ -179,6 +193,8 @@ fn walk(value: &Value, found: &mut BTreeSet<Name>) {
                     "startswith" => Name::Start(name.to_owned()),
                     "endswith" => Name::Like(format!("*{name}")),
                     "contains" => Name::Like(format!("*{name}*")),
+                    // It is no pattern of EventBridge: everything of the detail-type would have to come.
+                    "re" => Name::Like("*".to_owned()),
                     _ if name.contains('*') => Name::Like(name.to_owned()),
                     _ => Name::Whole(name.to_owned()),
                 }));

@@ -151,8 +151,13 @@ impl Responder {
 
     /// Counts what was seen and told nobody.
     pub(super) async fn count_for_digest(&self, report: &Report) {
-        if report.outcome.kind != OutcomeKind::Observed || Notification::is_due(report) || !self.journal().is_durable()
-        {
+        if report.outcome.kind == OutcomeKind::Observed && !Notification::is_due(report) {
+            self.count(report).await;
+        }
+    }
+
+    pub(super) async fn count(&self, report: &Report) {
+        if !self.journal().is_durable() {
             return;
         }
         let severity = report.severity.map(|severity| severity.to_string()).unwrap_or_default();

@@ -43,7 +43,7 @@ pub fn assess(
     now: Timestamp,
 ) -> Assessment {
     let policy = &rules.policy;
-    let expected = expected(finding, triage, policy, now);
+    let expected = expected(finding, triage, context, policy, now);
     let (severity, impact, mut reasons) = weigh(finding, triage, context, policy, expected.is_some());
     let mut mode = policy.mode(triage.situation, severity);
     reasons.push(Reason::new("policy-mode", format!("policy: {} at {severity}: {mode}", triage.situation)));
@@ -99,16 +99,21 @@ pub fn assess(
 }
 
 /// Why the policy expects it of whoever did it.
-fn expected(finding: &Finding, triage: &Triage, policy: &Policy, now: Timestamp) -> Option<String> {
+fn expected(finding: &Finding, triage: &Triage, context: &Context, policy: &Policy, now: Timestamp) -> Option<String> {
     let (call, who) = (finding.call.as_ref()?, finding.access_key()?);
-    // A grant to oneself is nobody's work.
-    if call.on_self && triage.situation == Situation::PrivilegeEscalation {
+    // A grant to oneself is nobody's work, nor is letting strangers in; and who is held by an incident has no work.
+    let lets_in = call.shared_publicly || !policy.knows(&call.shared_with);
+    let changes_rights = matches!(triage.situation, Situation::PrivilegeEscalation | Situation::IamChanged);
+    if (call.on_self && changes_rights) || lets_in || context.actor_held_by.is_some() {
         return None;
     }
     let id = who.principal_id.as_str();
     let doer =
         Doer { unique_id: id.split_once(':').map_or(id, |(role, _)| role), arn: call.caller.clone(), from: call.from };
-    policy.expects(&doer, triage.situation, finding.updated.unwrap_or(now)).map(ToString::to_string)
+    // All that is seen in it must be expected, not only what is told first.
+    let at = finding.updated.unwrap_or(now);
+    let mut because = finding.detections.iter().map(|seen| policy.expects(&doer, seen.situation, at));
+    because.try_fold(None, |_, because| Some(Some(because?.to_string()))).flatten()
 }
 
 /// How bad it is, and what it costs.
@@ -172,7 +177,8 @@ fn worse(
     if matches!(call.actor.as_str(), "other-account" | "anonymous") && triage.situation != Situation::RootUsed {
         return Some(("foreign-actor", "it was done from another account, or by nobody".to_owned()));
     }
-    let account = finding.account.as_ref()?;
+    // What anybody may have caused is not worse because of where it happens.
+    let account = finding.account.as_ref().filter(|_| triage.confidence > Confidence::Possible)?;
     policy
         .production_accounts
         .contains(account)

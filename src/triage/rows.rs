@@ -51,9 +51,13 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         code: "privileges-granted",
-        says: "a policy, a trust or a key that grants administration, its maker or another account is High",
+        says: "a policy, a trust or a key that grants administration, its maker or another account is High, and Medium where it is only an account that the policy knows",
         when: |case| is(case, &[Situation::PrivilegeEscalation]),
-        severity: |_| High,
+        severity: |case| {
+            let let_in = &case.call.shared_with;
+            let is_known = !let_in.is_empty() && !case.call.shared_publicly && case.policy.knows(let_in);
+            if is_known { Medium } else { High }
+        },
         impact: Some(Impact::UnauthorisedAccess),
     },
     Row {

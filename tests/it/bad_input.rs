@@ -77,13 +77,13 @@ async fn a_batch_is_answered_message_by_message() -> Result<()> {
 async fn wrong_settings_fail_every_invocation_with_all_that_is_wrong() -> Result<()> {
     let env = vec![
         ("CORDON_MODE".to_owned(), "kontain".to_owned()),
-        ("CORDON_RULES".to_owned(), "t".to_owned()),
+        ("CORDON_MEMBER_ROLE".to_owned(), "t".to_owned()),
         ("AWS_REGION".to_owned(), "us-east-1".to_owned()),
     ];
     let function = Function::start(FunctionOptions { binary: responder(), env, log: Log::Capture }).await?;
     for _ in 0..2 {
         let Answer::Error(error) = function.invoke(&json!({"detail-type": "x"})).await? else { panic!("it answered") };
-        for part in ["CORDON_MODE is `kontain`", "CORDON_RULES", "CORDON_TOPIC_ARN is missing"] {
+        for part in ["CORDON_MODE is `kontain`", "CORDON_MEMBER_ROLE", "CORDON_TOPIC_ARN is missing"] {
             assert!(error.to_string().contains(part), "{part} is missing in {error}");
         }
     }

@@ -177,6 +177,10 @@ async fn every_action_is_in_a_scenario_and_asks_for_what_it_declares() -> Result
     let undeclared = |made: &BTreeSet<String>, declared: &BTreeSet<&str>| -> Vec<String> {
         made.iter().filter(|operation| !declared.contains(operation.as_str())).cloned().collect()
     };
+    // An event of Config makes it ask what the rule is.
+    let lab = Lab::durable().await?;
+    lab.deliver(&lab.config("ssh-opened")?).await?;
+    contains.extend(operations(&lab));
     assert_eq!(undeclared(&contains, &permissions::responder()), Vec::<String>::new());
     assert_eq!(undeclared(&releases, &permissions::operator()), Vec::<String>::new());
     // What is declared and was not needed: a grant that EC2 makes, a renamed user, and a group that had to be emptied of an ingress rule.
