@@ -36,6 +36,7 @@ mod detection;
 mod detectives;
 mod drift;
 mod durable;
+mod evasions;
 mod faults;
 mod gone;
 mod guards;
