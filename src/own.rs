@@ -4,7 +4,7 @@ use crate::{
     actions::Recorded,
     analyst::Analyst,
     domain::{IncidentId, Outcome, OutcomeKind},
-    ingest::Record,
+    ingest::{CallResult, Record},
     permissions,
     policy::PrincipalRef,
     watch::SenseError,
@@ -104,7 +104,8 @@ impl Analyst {
         if is_cordon && call == "logs:CreateLogStream" {
             return Ok(Some("it writes its log"));
         }
-        let recorded = Recorded::of(record.name.as_str(), of("requestParameters"), of("responseElements"));
+        let is_refused = record.result == CallResult::Denied;
+        let recorded = Recorded::of(record.name.as_str(), of("requestParameters"), of("responseElements"), is_refused);
         let own_groups: BTreeSet<String> = match (&record.account, &record.region) {
             (Some(account), Some(region)) => {
                 self.journal.groups(account, region).await?.into_values().map(|group| group.to_string()).collect()

@@ -6,7 +6,7 @@ use crate::{
     decision::Sensed,
     detect::{Detector, Identified, OURS, RuleError, alarmed, changed, evaluated},
     domain::{Finding, Timestamp},
-    ingest::{Evaluation, Ingested},
+    ingest::{Compliance, Evaluation, Ingested},
     journal::{JournalError, Tallies},
     triage::Context,
 };
@@ -61,6 +61,10 @@ impl Watch {
                 let counted = sighting.tallies().into_iter().map(|tally| tallies.tally(tally));
                 let counted = futures::future::try_join_all(counted).await?;
                 sighting.conclude(&counted)
+            }
+            // What complies is no finding, whatever rule says so.
+            Ingested::Evaluation(evaluation) if evaluation.now != Compliance::NonCompliant => {
+                evaluated(&evaluation, Identified::ByNameOnly)
             }
             Ingested::Evaluation(evaluation) => match sources.identifier(&evaluation).await? {
                 Some(identifier) => evaluated(&evaluation, Identified::As(&identifier)),

@@ -31,12 +31,13 @@ pub struct Recorded {
     groups: BTreeSet<String>,
     /// A policy document of which all statements deny.
     denies_only: bool,
+    is_refused: bool,
 }
 
 impl Recorded {
     /// Of a record's `requestParameters` and `responseElements`.
-    pub fn of(name: &str, parameters: &Value, answer: &Value) -> Self {
-        let mut found = Self { name: name.to_owned(), ..Self::default() };
+    pub fn of(name: &str, parameters: &Value, answer: &Value, is_refused: bool) -> Self {
+        let mut found = Self { name: name.to_owned(), is_refused, ..Self::default() };
         // Some calls name the thing in their answer alone.
         found.hear(answer, 0);
         found.groups.clear();
@@ -81,9 +82,9 @@ impl Recorded {
         self.name == *name && self.said.contains(resource) && details.iter().chain(said).all(says)
     }
 
-    /// It has no parameters.
+    /// It was refused, and so CloudTrail does not say what it said.
     pub fn is_silent(&self) -> bool {
-        self.said.is_empty()
+        self.is_refused && self.said.is_empty()
     }
 
     pub fn is_called(&self, name: &str) -> bool {
@@ -177,8 +178,11 @@ mod tests {
                 false,
             ),
         ] {
-            let recorded = Recorded::of(name, &parameters, &Value::Null);
+            let recorded = Recorded::of(name, &parameters, &Value::Null, false);
             assert_eq!(change.is_call(&recorded, &own, true), ours, "{name} {parameters}");
         }
+        let silent = |is_refused| Recorded::of("UpdateAccessKey", &Value::Null, &Value::Null, is_refused);
+        assert!(off.is_call(&silent(true), &own, true) && !off.is_call(&silent(false), &own, true));
+        assert!(!cut.is_call(&silent(true), &own, true));
     }
 }

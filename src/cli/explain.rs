@@ -4,7 +4,7 @@ use super::{judging::Judging, source::open};
 use crate::{
     decision::Decision,
     detect::{Document, Near},
-    domain::{Finding, Severity},
+    domain::{Finding, Severity, Text},
     ingest::{self, Ingested},
     policy::Mode,
 };
@@ -122,7 +122,7 @@ fn tell(decision: &Decision, near: &[Near<'_>], derived: Option<&serde_json::Val
         let said: Vec<String> = derived
             .iter()
             .filter(|(_, value)| says(value))
-            .map(|(name, value)| format!("cordon.{name}={value}"))
+            .map(|(name, value)| format!("cordon.{name}={}", Text::new(&value.to_string())))
             .collect();
         println!("\nDerived from the record\n  {}", said.join("  "));
     }

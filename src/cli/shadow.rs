@@ -8,7 +8,7 @@ use crate::{
     aws::{self, Aws},
     clock::Clock,
     decision::Decision,
-    domain::{Finding, Region, Severity, Situation, Timestamp},
+    domain::{Finding, Region, RoleId, Severity, Situation, Timestamp, UserId},
     ingest::Piece,
     journal::MemoryJournal,
     policy::{Mode, NEVER_EXPECTED},
@@ -296,7 +296,8 @@ fn principal(finding: &Finding) -> (String, String) {
     let Some(who) = finding.access_key() else { return (finding.account_shown.to_string(), String::new()) };
     let id = who.principal_id.as_str();
     let id = id.split_once(':').map_or(id, |(role, _)| role);
-    let is_unique = ["AIDA", "AROA"].iter().any(|start| id.starts_with(start));
+    // It goes into a policy: an id by its grammar, or none.
+    let is_unique = UserId::parse(id).is_ok() || RoleId::parse(id).is_ok();
     let name = if who.name.as_str().is_empty() { id } else { who.name.as_str() };
     (name.to_owned(), if is_unique { id.to_owned() } else { String::new() })
 }

@@ -32,7 +32,7 @@ pub fn evaluated(evaluation: &Evaluation, identified: Identified<'_>) -> Result<
     }
     let known = match identified {
         Identified::As(identifier) => by_identifier(identifier),
-        Identified::ByNameOnly => by_name(&evaluation.rule),
+        Identified::ByNameOnly => by_name(evaluation.rule.as_str()),
     };
     // INVARIANT: what a rule finds when it looks for the first time was so before: installing a rule must not close every old port.
     let is_news = evaluation.before == Some(Compliance::Compliant);
@@ -54,7 +54,7 @@ pub fn evaluated(evaluation: &Evaluation, identified: Identified<'_>) -> Result<
             format!("{resource_type} breaks a rule that Cordon does not know"),
         ),
     };
-    let rule = known.map_or_else(|| Text::new(&evaluation.rule), |known| Text::new(known.identifier));
+    let rule = known.map_or_else(|| Text::new(evaluation.rule.as_str()), |known| Text::new(known.identifier));
     let detection = detection(
         rule.as_str(),
         &title,
@@ -68,7 +68,7 @@ pub fn evaluated(evaluation: &Evaluation, identified: Identified<'_>) -> Result<
     if matches!(identified, Identified::ByNameOnly) {
         let problem = format!(
             "the rule `{}` was judged by its name, which does not say for certain what it is",
-            Text::new(&evaluation.rule)
+            Text::new(evaluation.rule.as_str())
         );
         finding.gaps.push(Gap { field: "configRuleName", problem });
     }

@@ -42,7 +42,7 @@ pub struct Granted {
     pub is_public: bool,
     /// Other accounts that are let in.
     pub accounts: BTreeSet<String>,
-    /// Services, users and providers that are let in, for people to read.
+    /// There is one at all.
     pub has_policy: bool,
 }
 

@@ -15,9 +15,8 @@ pub use check::{Checked, check, samples, whole};
 pub use config::{Identified, alarmed, changed, evaluated};
 pub use config_rules::{CONFIG_RULES, ConfigRule};
 pub use document::{DERIVED, Document};
-pub use grants::account_of;
 pub use near::Near;
-pub use patterns::{MOST_CHARACTERS, Pattern, patterns};
+pub use patterns::{Pattern, patterns};
 pub use rule::{By, Count, Denied, Level, Meta, Ours, Rule, RuleError, documents, read};
 
 use crate::{
@@ -80,19 +79,19 @@ struct Seen<'a> {
 impl Detector {
     /// Of files' names and texts; `is_ours` of those that are part of Cordon.
     pub fn of<'t>(files: impl IntoIterator<Item = (&'t str, &'t str, bool)>) -> Self {
-        let (mut rules, mut errors) = (Vec::new(), Vec::new());
+        let (mut rules, mut compiled, mut errors) = (Vec::new(), Vec::new(), Vec::new());
         for (file, text, is_ours) in files {
             let (more, wrong) = read(file, text, is_ours);
-            rules.extend(more);
+            for (rule, mut form) in more {
+                // The engine names what matches by id; two files may have one id.
+                form.id = Some(rules.len().to_string());
+                rules.push(rule);
+                compiled.push(form);
+            }
             errors.extend(wrong);
         }
         let mut engine = Engine::new();
-        // The engine names what matches by id; two files may have one id.
-        engine.extend_compiled_rules(rules.iter().enumerate().map(|(n, rule)| {
-            let mut compiled = rule.compiled.clone();
-            compiled.id = Some(n.to_string());
-            compiled
-        }));
+        engine.extend_compiled_rules(compiled);
         Self { rules, engine, errors }
     }
 

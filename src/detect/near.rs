@@ -3,7 +3,10 @@
 
 use super::{Detector, Document, Rule, seen};
 use crate::{domain::Text, ingest::Record};
-use rsigma_eval::explain::{ConditionTrace, DetectionTrace, ItemTrace, MatchReason, explain_rule};
+use rsigma_eval::{
+    CompiledRule,
+    explain::{ConditionTrace, DetectionTrace, ItemTrace, MatchReason, explain_rule},
+};
 
 pub struct Near<'a> {
     pub rule: &'a Rule,
@@ -15,8 +18,8 @@ impl Detector {
     /// Rules that ask for this call and see something else in it; those that lack least come first.
     pub fn near<'a>(&'a self, record: &Record, most: usize) -> Vec<Near<'a>> {
         let document = Document::of(record);
-        let one = |rule: &'a Rule| {
-            let explained = explain_rule(&rule.compiled, &document);
+        let one = |(rule, compiled): (&'a Rule, &CompiledRule)| {
+            let explained = explain_rule(compiled, &document);
             if explained.matched {
                 // It sees what was done, and this was not.
                 let missing = vec!["the call did not succeed".to_owned()];
@@ -27,7 +30,7 @@ impl Detector {
             found.missing.dedup();
             (found.is_about_it && !found.missing.is_empty()).then_some(Near { rule, missing: found.missing })
         };
-        let mut near: Vec<Near<'a>> = self.rules().iter().filter_map(one).collect();
+        let mut near: Vec<Near<'a>> = self.rules.iter().zip(self.engine.rules()).filter_map(one).collect();
         near.sort_by_key(|near| near.missing.len());
         near.truncate(most);
         near

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// EventBridge: 2,048 characters a rule (service quotas, "Event pattern size").
-pub const MOST_CHARACTERS: usize = 2_048;
+const MOST_CHARACTERS: usize = 2_048;
 
 /// One rule of EventBridge.
 #[derive(Clone, Debug, PartialEq)]

@@ -128,7 +128,7 @@ pub enum By {
     Account,
 }
 
-/// A rule that can be asked.
+/// A rule; the engine has it in the form in which it can be asked.
 #[derive(Clone, Debug)]
 pub struct Rule {
     pub meta: Meta,
@@ -136,7 +136,6 @@ pub struct Rule {
     pub is_ours: bool,
     /// It looks at errors itself, so a failed call is its business.
     pub judges_errors: bool,
-    pub compiled: CompiledRule,
     /// As it was written.
     pub text: String,
 }
@@ -159,7 +158,7 @@ impl fmt::Display for RuleError {
 const MOST_BYTES: usize = 512 * 1024;
 
 /// The rules of a file, one a document; what is wrong with one costs no other.
-pub fn read(file: &str, text: &str, is_ours: bool) -> (Vec<Rule>, Vec<RuleError>) {
+pub fn read(file: &str, text: &str, is_ours: bool) -> (Vec<(Rule, CompiledRule)>, Vec<RuleError>) {
     let (mut rules, mut errors) = (Vec::new(), Vec::new());
     if text.len() > MOST_BYTES {
         let problem = format!("the file has {} bytes, allowed are {MOST_BYTES}", text.len());
@@ -193,7 +192,7 @@ pub fn documents(text: &str) -> Vec<(usize, &str)> {
 
 /// # Errors
 /// The line within the document, from 1, and what is wrong.
-fn one(document: &str, is_ours: bool) -> Result<Rule, (usize, String)> {
+fn one(document: &str, is_ours: bool) -> Result<(Rule, CompiledRule), (usize, String)> {
     let meta: Meta = serde_saphyr::from_str(document).map_err(|error| {
         let line = error.location().map_or(1, |at| usize::try_from(at.line()).unwrap_or(1));
         let problem = error.without_snippet().to_string();
@@ -228,7 +227,7 @@ fn one(document: &str, is_ours: bool) -> Result<Rule, (usize, String)> {
         return Err((1, "the logsource is not product aws, service cloudtrail".to_owned()));
     }
     let compiled = compile_rule(rule).map_err(|error| (1, error.to_string()))?;
-    Ok(Rule { meta, is_ours, judges_errors, compiled, text: document.to_owned() })
+    Ok((Rule { meta, is_ours, judges_errors, text: document.to_owned() }, compiled))
 }
 
 impl Meta {

@@ -100,6 +100,9 @@ ids! {
     ProfileName, "instance profile name", |s| is_iam_name(s, 1, 128);
     /// The id of a GuardDuty finding: 32 hexadecimal digits, of which only the alphabet and the length (1 to 300) are relied on.
     FindingId, "finding id", |s| (1..=300).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/".contains(&b));
+    /// The name of a rule of AWS Config: 1 to 128 characters, of which Config itself asks only that one is no white space (ConfigRuleName); here none that
+    /// cannot be printed.
+    ConfigRuleName, "name of a Config rule", |s| (1..=128).contains(&s.chars().count()) && !s.trim().is_empty() && !s.chars().any(char::is_control);
     /// `ThreatPurpose:ResourceTypeAffected/ThreatFamilyName.DetectionMechanism!Artifact`, 1 to 100 characters (GuardDuty API reference, FindingType).
     FindingType, "finding type", |s| (1..=100).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || b":/.!&-_".contains(&b));
 }

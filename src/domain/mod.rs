@@ -17,9 +17,9 @@ pub use finding::{
     Source, UserType,
 };
 pub use ids::{
-    AccessKeyId, AccountId, Arn, CredentialId, DeviceName, FindingId, FindingType, GroupId, IdError, InstanceId,
-    InterfaceId, Partition, ProfileId, ProfileName, Region, RoleId, RoleName, ScalingGroupName, SessionName,
-    SsmSessionId, SubnetId, TargetId, UserId, UserName, VolumeId, VpcId,
+    AccessKeyId, AccountId, Arn, ConfigRuleName, CredentialId, DeviceName, FindingId, FindingType, GroupId, IdError,
+    InstanceId, InterfaceId, Partition, ProfileId, ProfileName, Region, RoleId, RoleName, ScalingGroupName,
+    SessionName, SsmSessionId, SubnetId, TargetId, UserId, UserName, VolumeId, VpcId,
 };
 pub use incident::{IncidentId, Target};
 pub use outcome::{OfferReport, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, WAITS, Way};

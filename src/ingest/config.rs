@@ -3,7 +3,7 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::{Ingested, cursor::Cursor, ended};
-use crate::domain::{AccountId, OutcomeKind, Region, Text, Timestamp};
+use crate::domain::{AccountId, ConfigRuleName, OutcomeKind, Region, Text, Timestamp};
 use serde_json::Value;
 
 /// Where a thing is, and when it was said.
@@ -23,7 +23,7 @@ pub struct About {
 pub struct Evaluation {
     pub about: About,
     /// Not stable: conformance packs and Security Hub give names of their own.
-    pub rule: String,
+    pub rule: ConfigRuleName,
     pub now: Compliance,
     /// `None` at the first evaluation.
     pub before: Option<Compliance>,
@@ -73,7 +73,8 @@ pub fn message(detail: &Value) -> Ingested {
 
 fn evaluation(at: Cursor<'_>) -> Ingested {
     let new = at.get("newEvaluationResult");
-    let (Some(rule), Some(now)) = (at.get("configRuleName").str(), compliance(new)) else {
+    let rule = at.get("configRuleName").str().and_then(|name| ConfigRuleName::parse(name).ok());
+    let (Some(rule), Some(now)) = (rule, compliance(new)) else {
         return ended(
             OutcomeKind::Declined,
             "evaluation-without-result",
@@ -95,7 +96,7 @@ fn evaluation(at: Cursor<'_>) -> Ingested {
             resource: at.get("resourceId").text().or_else(|| qualifier.get("resourceId").text()).unwrap_or_default(),
             at: new.get("resultRecordedTime").time().or_else(|| at.get("notificationCreationTime").time()),
         },
-        rule: rule.to_owned(),
+        rule,
         now,
         before: compliance(at.get("oldEvaluationResult")),
         annotation: new.get("annotation").text(),

@@ -30,7 +30,7 @@ impl RuleSources for Aws {
             if let Some(known) = self.config_rules().get(&key) {
                 return Ok(known.clone());
             }
-            let call = self.config_service(region).describe_config_rules().config_rule_names(&evaluation.rule);
+            let call = self.config_service(region).describe_config_rules().config_rule_names(evaluation.rule.as_str());
             let found = match call.send().await {
                 Ok(answer) => {
                     let rule = answer.config_rules().first();

@@ -48,11 +48,9 @@ async fn a_batch_of_events_loses_nothing_and_poison_goes_back_alone() -> Result<
         "amber-otter-k7m2q".to_owned(),
         json!({"Records": [{"body": "amber-otter-k7m2q"}]}).to_string(),
     ];
-    bodies.extend(
-        (0..4).map(|_| {
-            lab.record("changes/tags-changed-in-bulk").map_or_else(|_| String::new(), |event| event.to_string())
-        }),
-    );
+    for _ in 0..4 {
+        bodies.push(lab.record("changes/tags-changed-in-bulk")?.to_string());
+    }
     let batch: Vec<Value> = bodies.into_iter().enumerate().map(|(n, body)| message(n, body)).collect();
     let answer = lab.deliver(&json!({"Records": batch})).await?;
     assert_eq!(answer, json!({"batchItemFailures": []}), "{answer:#}");
@@ -110,7 +108,7 @@ async fn first_evaluations_of_many_rules_are_one_digest() -> Result<()> {
     lab.sweep().await?;
     let digests = lab.messages().await?;
     assert_eq!(digests.len(), 1, "{digests:#?}");
-    assert!(digests[0]["Message"].as_str().unwrap().contains("60"), "{digests:#?}");
+    assert!(digests[0]["Subject"].as_str().unwrap().contains("digest: 60 events"), "{digests:#?}");
     Ok(())
 }
 
