@@ -70,6 +70,7 @@ lint: lint-venv ## formatting, clippy and the SAM template
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets $(FEATURES) -- -D warnings
 	$(LINT_VENV)/bin/cfn-lint -- template.yaml deploy/operator.yaml
+	$(LINT_VENV)/bin/python -B tests/support/policy_sizes.py template.yaml deploy/operator.yaml
 
 demo: venv ## incidents from finding to mail, on this machine and without an AWS account
 	@echo 'building the function and the command line (the first time takes some minutes)'

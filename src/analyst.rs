@@ -1,12 +1,17 @@
 //! Everything up to the plan: decide, survey, plan, guard, and say it. Changes nothing.
 
+mod merged;
+
+pub use merged::{merge, whole_plan};
+
 use crate::{
     actions::{AnyChange, Release},
     aws::{Aws, AwsError, Identity},
     decision::{Decision, Sensed, Treatment, decide},
     detect::misused,
     domain::{
-        IncidentId, OfferReport, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, Timestamp, WAITS, Way,
+        AccountId, Arn, IncidentId, OfferReport, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport,
+        Timestamp, WAITS, Way,
     },
     engine::State,
     guard::{self, Verdict},
@@ -14,13 +19,17 @@ use crate::{
     journal::{Journal, JournalError},
     own::Whose,
     playbooks::{Case, Offer, Plan},
-    policy::{Mode, Subject},
+    policy::{Mode, Policy, Subject},
     rulebook::RuleBook,
-    survey::{Facts, SurveyError},
+    survey::{
+        Facts, SurveyError,
+        trail::{self, By, Window},
+    },
     triage::{self, Context},
     watch::{SenseError, Watch},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use serde_json::Value;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 pub struct Analyst {
     pub aws: Arc<Aws>,
@@ -41,7 +50,16 @@ pub enum SurveyFailed {
 }
 
 /// What was surveyed, or why nothing can be done.
-pub type Surveyed = Result<(Facts, Subject), Outcome>;
+pub type Surveyed = Result<Survey, Outcome>;
+
+#[derive(Clone, Debug)]
+pub struct Survey {
+    pub facts: Facts,
+    /// Who we are.
+    pub own: Subject,
+    /// Why a person must decide, by what was found beside the target.
+    pub doubts: Vec<Reason>,
+}
 
 impl Analyst {
     /// What an event is, by our rules and with what is known of whoever is behind it.
@@ -76,7 +94,16 @@ impl Analyst {
     /// The report of an event with the full plan, changing nothing and telling nobody. Age is judged at `now`.
     pub async fn look(&self, sensed: Sensed, now: Timestamp) -> Result<Report, SurveyFailed> {
         match self.decide(sensed, now) {
-            Decision::Treat { treatment, .. } => self.observe(&treatment).await,
+            Decision::Treat { treatment, .. } => {
+                let mut looked = Vec::new();
+                for part in treatment.parts() {
+                    looked.push((part.clone(), self.observe(&part).await?));
+                }
+                Ok(match looked.as_slice() {
+                    [(_, only)] => only.clone(),
+                    several => merge(&treatment, several),
+                })
+            }
             Decision::Ended { judged: Some(judged), outcome } => Ok(judged.report(outcome)),
             Decision::Ended { judged: None, outcome } => Ok(Report::without_finding(outcome)),
         }
@@ -86,22 +113,24 @@ impl Analyst {
     pub async fn observe(&self, case: &Treatment) -> Result<Report, SurveyFailed> {
         let key = case.target.key();
         let (surveyed, known) = futures::join!(self.survey(case), self.journal.read(&key));
-        let (mut facts, own) = match surveyed? {
+        let Survey { mut facts, own, doubts } = match surveyed? {
             Ok(ours) => ours,
             Err(outcome) => return Ok(case.report(outcome)),
         };
         let held_by = known?.filter(|containment| !containment.is_over()).map(|containment| containment.opened_by);
         let incident = held_by.as_ref().unwrap_or(&case.incident);
         facts.complete(&self.aws, incident).await;
-        let mut plan = match plan(case, &facts, incident) {
+        let rules = self.rules.last();
+        let mut plan = match plan(case, &facts, incident, &rules.policy) {
             Ok(plan) => plan,
             Err(outcome) => return Ok(case.report(outcome)),
         };
+        plan.approval.extend(doubts);
         plan.take_in(&BTreeMap::new());
         let hash = plan.hash();
         let (already, owed) = plan.steps.into_iter().partition(|step| step.change.is_already_so());
         plan.steps = owed;
-        let verdicts = guard::judge(&plan, case.mode, &self.rules.last(), &own, None);
+        let verdicts = guard::judge(&plan, case.mode, &rules, &own, None);
         let outcome = match held_by {
             Some(incident) if plan.steps.is_empty() => {
                 Outcome::because(OutcomeKind::Joined, "nothing-new", nothing_new(&incident))
@@ -116,6 +145,7 @@ impl Analyst {
             steps: owed.chain(already).collect(),
             residual: residual(&plan),
             offers: offers(&plan),
+            advice: advice(&plan),
             ..case.report(outcome)
         })
     }
@@ -127,7 +157,8 @@ impl Analyst {
     pub async fn survey(&self, case: &Treatment) -> Result<Surveyed, SurveyFailed> {
         // What an earlier invocation knew of our groups says nothing about now.
         self.aws.quarantine.forget();
-        let (facts, identity) = futures::join!(Facts::read(&self.aws, &case.target), self.aws.identity());
+        let (facts, identity, doubts) =
+            futures::join!(Facts::read(&self.aws, &case.target), self.aws.identity(), self.doubts(case));
         let not_contained = |code, error: AwsError| match error.is_passing() {
             true => Err(error.into()),
             false => Ok(Err(Outcome::because(OutcomeKind::NotContained, code, error.to_string()))),
@@ -140,11 +171,52 @@ impl Analyst {
             return Ok(Err(outcome));
         }
         match facts {
-            Ok(facts) => Ok(Ok((facts, own(identity)))),
+            Ok(facts) => Ok(Ok(Survey { facts, own: own(identity), doubts })),
+            Err(SurveyError::Refused(code, why)) => Ok(Err(Outcome::because(OutcomeKind::Declined, code, why))),
             Err(SurveyError::Vanished(why)) => Ok(Err(Outcome::because(OutcomeKind::Declined, "vanished", why))),
             Err(SurveyError::Aws(error)) => not_contained("survey-failed", error),
         }
     }
+
+    /// What AWS Config finds may have been so for years, or be an operator's doing: somebody else must have been seen to change it.
+    async fn doubts(&self, case: &Treatment) -> Vec<Reason> {
+        let (Some(seen), Some(name), Some(region)) =
+            (case.change_until, case.target.resource_name(), case.target.region())
+        else {
+            return Vec::new();
+        };
+        let window = Window { from: seen.minus(CHANGE_SEEN), until: None };
+        let rules = self.rules.last();
+        let is_a_change = |record: &Value| {
+            let is = |name: &str| record.get(name).unwrap_or(&Value::Null);
+            let changes = is("readOnly") != &Value::Bool(true) && is("errorCode").is_null();
+            changes && !by_our_people(record, &rules.policy)
+        };
+        match trail::look_up(&self.aws, region, By::Resource(name), window, 1).await {
+            Ok(looked) if looked.records.iter().any(is_a_change) => Vec::new(),
+            Ok(_) => {
+                let why = "a rule says that it is so, and CloudTrail knows nobody but operators who changed it in the last thirty minutes";
+                vec![Reason::new("change-not-seen", why)]
+            }
+            Err(error) => vec![Reason::new("change-not-read", format!("who changed it could not be read: {error}"))],
+        }
+    }
+}
+
+/// How long before a rule of AWS Config speaks the change may have been: it evaluates within fifteen minutes.
+const CHANGE_SEEN: Duration = Duration::from_secs(30 * 60);
+
+/// Whether it was called by somebody who undoes what Cordon does.
+fn by_our_people(record: &Value, policy: &Policy) -> bool {
+    let at = |path: &str| record.pointer(path).and_then(Value::as_str);
+    let id = at("/userIdentity/principalId").unwrap_or_default();
+    let id = id.split_once(':').map_or(id, |(role, _)| role);
+    let arn = at("/userIdentity/sessionContext/sessionIssuer/arn").or_else(|| at("/userIdentity/arn"));
+    let account = at("/userIdentity/accountId").and_then(|account| AccountId::parse(account).ok());
+    account.is_some_and(|account| {
+        let who = Subject::new(&account, arn.and_then(|arn| Arn::parse(arn).ok()), id);
+        policy.is_operator(&who) || policy.own_principals.iter().any(|own| own.is(&who))
+    })
 }
 
 /// INVARIANT: the account to act in is the finding's; a namesake in our own account is never touched.
@@ -164,8 +236,8 @@ fn own(identity: &Identity) -> Subject {
 
 /// # Errors
 /// A Declined outcome where nothing can be done safely.
-pub fn plan(case: &Treatment, facts: &Facts, incident: &IncidentId) -> Result<Plan, Outcome> {
-    case.playbook()?.plan(facts, &Case { incident, partition: &case.partition })
+pub fn plan(case: &Treatment, facts: &Facts, incident: &IncidentId, policy: &Policy) -> Result<Plan, Outcome> {
+    case.playbook()?.plan(facts, &Case { incident, partition: &case.partition, policy, target: &case.target })
 }
 
 pub fn allowed<'p>(plan: &'p Plan, verdicts: &[Verdict]) -> impl Iterator<Item = (u8, &'p AnyChange)> {
@@ -178,6 +250,8 @@ pub fn withheld(plan: &Plan, verdicts: &[Verdict]) -> Outcome {
     let has = |is: fn(&Verdict) -> bool| verdicts.iter().any(is);
     let kind = if has(|v| matches!(v, Verdict::AwaitApproval(_))) {
         OutcomeKind::AwaitingApproval
+    } else if verdicts.is_empty() && !plan.refused.is_empty() {
+        OutcomeKind::NotContained
     } else if verdicts.is_empty() || has(|v| matches!(v, Verdict::Observe(_))) {
         OutcomeKind::Observed
     } else {
@@ -190,8 +264,11 @@ pub fn withheld(plan: &Plan, verdicts: &[Verdict]) -> Outcome {
         }
     }
     reasons.extend(more(plan, &reasons));
-    if verdicts.is_empty() {
-        reasons.push(Reason::new("already-so", "everything that would be changed is so already, or cannot be changed"));
+    if verdicts.is_empty() && !plan.refused.is_empty() {
+        reasons.extend(plan.refused.iter().map(|refusal| Reason::new(refusal.code, refusal.why.clone())));
+    } else if verdicts.is_empty() {
+        let so = || Reason::new("already-so", "everything that would be changed is so already, or cannot be changed");
+        reasons.push(plan.idle.clone().unwrap_or_else(so));
     }
     Outcome::new(kind, reasons)
 }
@@ -234,6 +311,10 @@ pub fn offers(plan: &Plan) -> Vec<OfferReport> {
         steps: offer.steps.iter().map(|step| shown(step.stage, &step.change, "offered")).collect(),
     };
     plan.offers.iter().map(one).collect()
+}
+
+pub fn advice(plan: &Plan) -> Vec<(String, String)> {
+    plan.advice.iter().map(|advice| (advice.why.clone(), advice.command.clone())).collect()
 }
 
 pub fn shown(stage: u8, change: &AnyChange, state: &str) -> StepReport {

@@ -39,6 +39,10 @@ pub struct Aws {
     config_service: Regional<aws_sdk_config::Client>,
     ec2: Regional<aws_sdk_ec2::Client>,
     elbv2: Regional<aws_sdk_elasticloadbalancingv2::Client>,
+    events: Regional<aws_sdk_eventbridge::Client>,
+    guardduty: Regional<aws_sdk_guardduty::Client>,
+    s3: Regional<aws_sdk_s3::Client>,
+    wafv2: Regional<aws_sdk_wafv2::Client>,
     ssm: Regional<aws_sdk_ssm::Client>,
     iam: OnceLock<aws_sdk_iam::Client>,
     sns: OnceLock<aws_sdk_sns::Client>,
@@ -120,6 +124,10 @@ impl Aws {
             config_service: Regional::default(),
             ec2: Regional::default(),
             elbv2: Regional::default(),
+            events: Regional::default(),
+            guardduty: Regional::default(),
+            s3: Regional::default(),
+            wafv2: Regional::default(),
             ssm: Regional::default(),
             iam: OnceLock::new(),
             sns: OnceLock::new(),
@@ -168,6 +176,23 @@ impl Aws {
 
     pub fn elbv2(&self, region: &Region) -> aws_sdk_elasticloadbalancingv2::Client {
         self.elbv2.get(&self.config, region, aws_sdk_elasticloadbalancingv2::Client::new)
+    }
+
+    /// EventBridge.
+    pub fn events(&self, region: &Region) -> aws_sdk_eventbridge::Client {
+        self.events.get(&self.config, region, aws_sdk_eventbridge::Client::new)
+    }
+
+    pub fn guardduty(&self, region: &Region) -> aws_sdk_guardduty::Client {
+        self.guardduty.get(&self.config, region, aws_sdk_guardduty::Client::new)
+    }
+
+    pub fn s3(&self, region: &Region) -> aws_sdk_s3::Client {
+        self.s3.get(&self.config, region, aws_sdk_s3::Client::new)
+    }
+
+    pub fn wafv2(&self, region: &Region) -> aws_sdk_wafv2::Client {
+        self.wafv2.get(&self.config, region, aws_sdk_wafv2::Client::new)
     }
 
     pub fn ssm(&self, region: &Region) -> aws_sdk_ssm::Client {
@@ -290,7 +315,11 @@ fn is_throttling(code: &str) -> bool {
 }
 
 fn is_missing(code: &str) -> bool {
-    code == "NoSuchEntity" || code == "NotFound" || code.ends_with(".NotFound") || code.ends_with("NotFoundException")
+    code == "NoSuchEntity"
+        || code == "NoSuchBucket"
+        || code == "NotFound"
+        || code.ends_with(".NotFound")
+        || code.ends_with("NotFoundException")
 }
 
 /// What the next attempt, signed anew or in a moment, does not meet again.

@@ -3,14 +3,15 @@
 
 use crate::{
     domain::{
-        Finding, IncidentId, Lifecycle, Outcome, OutcomeKind, Partition, Report, Situation, Source, Target, Text,
-        Timestamp,
+        Finding, IncidentId, Lifecycle, Outcome, OutcomeKind, Partition, Report, ResidualRisk, Situation, Source,
+        Target, Text, Timestamp, Way,
     },
     playbooks::{self, Playbook},
     policy::{Mode, Policy, Rules},
     triage::{self, Assessment, Context, Triage},
 };
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 pub enum Decision {
     /// `judged` is none where the event was no finding.
@@ -29,6 +30,12 @@ pub enum Decision {
 pub struct Treatment {
     pub incident: IncidentId,
     pub target: Target,
+    /// Further targets of the same incident.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Target>,
+    /// The whole of which this is the part of one target.
+    #[serde(skip)]
+    pub part_of: Option<Arc<Treatment>>,
     /// `None` where a person named the target.
     #[serde(default)]
     pub situation: Option<Situation>,
@@ -45,6 +52,9 @@ pub struct Treatment {
     /// When it was judged.
     #[serde(default)]
     pub judged: Option<Timestamp>,
+    /// Where only a rule of AWS Config speaks, when it did: somebody must have been seen to change the target before that.
+    #[serde(default)]
+    pub change_until: Option<Timestamp>,
     /// The rules by which it was judged.
     #[serde(default)]
     pub rules: String,
@@ -67,6 +77,32 @@ impl Treatment {
 
     pub fn report(&self, outcome: Outcome) -> Report {
         Report { outcome, ..self.report.clone() }
+    }
+
+    /// The first one first.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        std::iter::once(&self.target).chain(&self.also)
+    }
+
+    /// The same, a target each; itself where it has only one.
+    pub fn parts(&self) -> Vec<Self> {
+        if self.also.is_empty() {
+            return vec![self.clone()];
+        }
+        let whole = Arc::new(self.clone());
+        let part = |target: &Target| Self {
+            target: target.clone(),
+            also: Vec::new(),
+            part_of: Some(whole.clone()),
+            report: Report { target: Some(target.to_string()), residual: Vec::new(), ..self.report.clone() },
+            ..self.clone()
+        };
+        self.targets().map(part).collect()
+    }
+
+    /// What the incident is known by.
+    pub fn whole(&self) -> &Self {
+        self.part_of.as_deref().unwrap_or(self)
     }
 
     /// How far the policy goes in such a case.
@@ -100,7 +136,9 @@ pub fn decide(sensed: Sensed, rules: &Rules, ceiling: Mode, now: Timestamp) -> D
     let course = course(&finding, &triage, &rules.policy);
     let judged = Box::new(Judged { finding, triage, assessment, incident });
     match course {
-        Ok((target, playbook)) => {
+        Ok(Course { target, also, listed, playbook }) => {
+            let unseen = |text: String| ResidualRisk { way: Way::Unseen, text };
+            let named: Vec<String> = std::iter::once(&target).chain(&also).map(ToString::to_string).collect();
             let report = judged.report(Outcome::new(OutcomeKind::Observed, Vec::new()));
             let treatment = Treatment {
                 incident: judged.incident.clone(),
@@ -111,9 +149,17 @@ pub fn decide(sensed: Sensed, rules: &Rules, ceiling: Mode, now: Timestamp) -> D
                 evidence_from: judged.finding.last_seen.or(judged.finding.updated),
                 first_seen: judged.finding.first_seen,
                 judged: Some(now),
+                change_until: (judged.finding.source == Source::Config).then(|| judged.finding.updated.unwrap_or(now)),
                 rules: rules.stamp(),
-                report: Report { target: Some(target.to_string()), playbook: Some(playbook.id().to_owned()), ..report },
+                report: Report {
+                    target: Some(named.join("; ")),
+                    playbook: Some(playbook.id().to_owned()),
+                    residual: listed.into_iter().map(unseen).collect(),
+                    ..report
+                },
                 target,
+                also,
+                part_of: None,
             };
             Decision::Treat { judged, treatment: Box::new(treatment) }
         }
@@ -121,7 +167,15 @@ pub fn decide(sensed: Sensed, rules: &Rules, ceiling: Mode, now: Timestamp) -> D
     }
 }
 
-fn course(finding: &Finding, triage: &Triage, policy: &Policy) -> Result<(Target, &'static dyn Playbook), Outcome> {
+struct Course {
+    target: Target,
+    also: Vec<Target>,
+    /// What of the finding is no target, and why.
+    listed: Vec<String>,
+    playbook: &'static dyn Playbook,
+}
+
+fn course(finding: &Finding, triage: &Triage, policy: &Policy) -> Result<Course, Outcome> {
     let ended = |kind, code, text: &str| Err(Outcome::because(kind, code, text));
     match finding.lifecycle {
         Lifecycle::Sample => {
@@ -143,7 +197,12 @@ fn course(finding: &Finding, triage: &Triage, policy: &Policy) -> Result<(Target
         let code = if triage.situation == Situation::AttackedOnly { "attacked-only" } else { "no-playbook" };
         return ended(OutcomeKind::Observed, code, &format!("no playbook for `{}`: {why}", triage.situation));
     };
-    Ok((triage::target(finding, triage)?, playbook))
+    let (targets, listed) = triage::targets(finding, triage)?;
+    let mut targets = targets.into_iter();
+    let Some(target) = targets.next() else {
+        return ended(OutcomeKind::Observed, "nothing-to-contain", "the finding names nothing that can be contained");
+    };
+    Ok(Course { target, also: targets.collect(), listed, playbook })
 }
 
 impl Decision {

@@ -123,9 +123,13 @@ impl Analyst {
         let Some(treatment) = self.journal.incident(&incident).await?.and_then(|record| record.treatment) else {
             return Ok(None);
         };
-        let Some(containment) = self.journal.read(&treatment.target.key()).await? else { return Ok(None) };
-        let is_step = containment.steps.iter().any(|step| step.change.is_call(&recorded, &own_groups, may_release));
-        Ok(is_step.then_some("a step of the journal"))
+        for target in treatment.targets() {
+            let Some(known) = self.journal.read(&target.key()).await? else { continue };
+            if known.steps.iter().any(|step| step.change.is_call(&recorded, &own_groups, may_release)) {
+                return Ok(Some("a step of the journal"));
+            }
+        }
+        Ok(None)
     }
 }
 

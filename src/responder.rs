@@ -2,6 +2,8 @@
 
 mod contain;
 mod operators;
+mod sensors;
+mod several;
 mod sweep;
 mod told;
 
@@ -9,7 +11,7 @@ pub use sweep::Swept;
 
 use crate::{
     analyst::{Analyst, SurveyFailed},
-    aws::INCIDENT,
+    aws::{AwsError, INCIDENT},
     clock::Clock,
     decision::{Decision, Sensed, Treatment},
     domain::{IncidentId, Outcome, OutcomeKind, Report, Timestamp, fingerprint},
@@ -18,7 +20,7 @@ use crate::{
     journal::{Approval, IncidentRecord, Journal, JournalError, Question},
     metrics,
     notify::{Notification, Notifier, NotifyError},
-    policy::{Mode, Trouble},
+    policy::{Mode, Rules, Trouble},
     recheck::Rechecks,
     rulebook::trouble_mark,
     watch::SenseError,
@@ -30,6 +32,8 @@ pub struct Responder {
     pub notifier: Arc<dyn Notifier>,
     pub rechecks: Rechecks,
     pub clock: Clock,
+    /// How the names of the event rules begin by which Cordon gets its events.
+    pub event_rules: Option<String>,
 }
 
 /// The event could not be brought to an outcome, and a repeat can help.
@@ -37,6 +41,8 @@ pub struct Responder {
 pub enum Retry {
     #[error(transparent)]
     Survey(#[from] SurveyFailed),
+    #[error(transparent)]
+    Aws(#[from] AwsError),
     #[error("cannot tell people: {0}")]
     Notify(#[from] NotifyError),
     #[error(transparent)]
@@ -98,6 +104,10 @@ impl Responder {
             tracing::error!(%error, "judged by the rules that are known");
         }
         let sensed = self.analyst.sense(ingested).await?;
+        self.handle_sensed(sensed, deadline).await
+    }
+
+    async fn handle_sensed(&self, sensed: Sensed, deadline: Option<Timestamp>) -> Result<Report, Retry> {
         for _ in 0..MOST_RULES {
             match self.handle_by_last_rules(sensed.clone(), deadline).await {
                 // What it was judged by is not what is in force.
@@ -125,7 +135,13 @@ impl Responder {
                 }
                 report
             }
-            Decision::Treat { treatment, .. } => self.treat(&treatment, &Occasion::Delivery, deadline).await?,
+            Decision::Treat { treatment, .. } if treatment.also.is_empty() => {
+                self.treat(&treatment, &Occasion::Delivery, deadline).await?
+            }
+            Decision::Treat { treatment, .. } => {
+                let parts = treatment.parts().into_iter().map(|part| (part, Occasion::Delivery));
+                self.treat_all(&treatment, parts.collect(), deadline).await?
+            }
         };
         Ok(self.concluded(report).await)
     }
@@ -146,13 +162,18 @@ impl Responder {
         let nothing = || ended("nothing-to-recheck", format!("nothing was changed for incident {id}"));
         let told_nobody = record.at.is_none();
         let IncidentRecord { treatment, approval, rejected, .. } = record;
-        let Some(mut case) = treatment else { return Ok(self.concluded(nothing()).await) };
-        let known = self.journal().read(&case.target.key()).await?;
-        let is_held = known.is_some_and(|known| known.released.is_none() && !known.is_over());
+        let Some(case) = treatment else { return Ok(self.concluded(nothing()).await) };
+        let mut parts = Vec::new();
+        for part in case.parts() {
+            let known = self.journal().read(&part.target.key()).await?;
+            let is_held = known.is_some_and(|known| known.released.is_none() && !known.is_over());
+            parts.push((part, is_held));
+        }
+        let any_held = parts.iter().any(|(_, is_held)| *is_held);
         let rules = match self.analyst.rules.read().await {
             Ok(rules) => rules,
             // What is held is looked after whatever else does not answer.
-            Err(error) if is_held => {
+            Err(error) if any_held => {
                 tracing::error!(%error, "by the rules that are known");
                 self.analyst.rules.last()
             }
@@ -160,32 +181,45 @@ impl Responder {
         };
         // An approval that nobody acted on in its time is none.
         let approval = approval.current(rules.policy.approval_expiry(), self.now());
-        // What was allowed when it was judged may not be any more; what is held is looked after in any case.
-        case.mode = case.mode.min(self.analyst.ceiling);
-        if !is_held {
-            let now_allowed = rules.at_most(self.now()).min(case.allowed_by(&rules.policy));
-            // An approval is given knowing what holds it back.
-            case.mode = case.mode.min(if approval.is_empty() { now_allowed } else { now_allowed.max(Mode::Approve) });
-            if rules.policy.is_stale(case.judged, self.now()) {
-                case.mode = case.mode.min(Mode::Approve);
-            }
-        }
-        if rejected.is_some() && approval.is_empty() && !is_held {
+        if rejected.is_some() && approval.is_empty() && !any_held {
             return Ok(self.concluded(ended("rejected", format!("an operator rejected incident {id}"))).await);
         }
-        let occasion = match approval.is_empty() {
-            false => Occasion::Approved(approval),
-            true if is_held || case.mode == Mode::Contain => Occasion::Recheck,
-            // Nobody was told of it, and it would only be asked about by now: as if it came just now.
-            true if told_nobody => {
-                case.rules = rules.stamp();
-                Occasion::Delivery
-            }
-            true => return Ok(self.concluded(nothing()).await),
+        let looks = parts.into_iter().filter_map(|(mut part, is_held)| {
+            self.cap(&mut part, &rules, is_held, &approval);
+            let occasion = match approval.is_empty() {
+                false => Occasion::Approved(approval.clone()),
+                true if is_held || part.mode == Mode::Contain => Occasion::Recheck,
+                // Nobody was told of it, and it would only be asked about by now: as if it came just now.
+                true if told_nobody => {
+                    part.rules = rules.stamp();
+                    Occasion::Delivery
+                }
+                true => return None,
+            };
+            Some((part, occasion))
+        });
+        let looks: Vec<(Treatment, Occasion)> = looks.collect();
+        let report = match looks.as_slice() {
+            [] => return Ok(self.concluded(nothing()).await),
+            [(part, occasion)] if case.also.is_empty() => self.treat(part, occasion, deadline).await?,
+            _ => self.treat_all(&case, looks, deadline).await?,
         };
-        let report = self.treat(&case, &occasion, deadline).await?;
         self.tell_trouble().await;
         Ok(self.concluded(report).await)
+    }
+
+    /// What was allowed when it was judged may not be any more; what is held is looked after in any case.
+    fn cap(&self, case: &mut Treatment, rules: &Rules, is_held: bool, approval: &Approval) {
+        case.mode = case.mode.min(self.analyst.ceiling);
+        if is_held {
+            return;
+        }
+        let now_allowed = rules.at_most(self.now()).min(case.allowed_by(&rules.policy));
+        // An approval is given knowing what holds it back.
+        case.mode = case.mode.min(if approval.is_empty() { now_allowed } else { now_allowed.max(Mode::Approve) });
+        if rules.policy.is_stale(case.judged, self.now()) {
+            case.mode = case.mode.min(Mode::Approve);
+        }
     }
 
     async fn treat(&self, case: &Treatment, occasion: &Occasion, deadline: Option<Timestamp>) -> Result<Report, Retry> {
@@ -197,7 +231,7 @@ impl Responder {
                 (Mode::Observe | Mode::Approve, Occasion::Delivery) => {
                     let (rules, opened, report) = futures::join!(
                         self.analyst.rules.read(),
-                        self.journal().open(&case.incident, Some(case), self.now()),
+                        self.journal().open(&case.incident, Some(case.whole()), self.now()),
                         Box::pin(self.analyst.observe(case))
                     );
                     if rules?.stamp() != case.rules {
@@ -206,8 +240,11 @@ impl Responder {
                     opened?;
                     let report = self.unless_rejected(case, report?).await?;
                     let report = self.unless_asked_already(case, report).await?;
-                    self.tell_once(&report).await?;
-                    self.keep_joined(case, &report).await?;
+                    // Of a part people hear with the whole.
+                    if case.part_of.is_none() {
+                        self.tell_once(&report).await?;
+                        self.keep_joined(case, &report).await?;
+                    }
                     Ok(report)
                 }
             }
@@ -237,7 +274,9 @@ impl Responder {
         let Some(asks) = other else { return Ok(report) };
         let why = format!("people are asked about the same things already, by incident {asks}");
         let joined = case.report(Outcome::because(OutcomeKind::Joined, "asked-already", why));
-        self.journal().keep_first(&case.incident, &joined).await?;
+        if case.part_of.is_none() {
+            self.journal().keep_first(&case.incident, &joined).await?;
+        }
         Ok(joined)
     }
 

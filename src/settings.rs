@@ -1,7 +1,7 @@
 //! The environment, read once and judged as a whole: all problems come in one message, and none turns into a default that acts.
 
 use crate::{
-    domain::Arn,
+    domain::{Arn, EventRuleName},
     policy::{Mode, Policy},
 };
 use std::{collections::BTreeMap, path::PathBuf};
@@ -20,6 +20,8 @@ pub struct Settings {
     pub policy: Option<Policy>,
     /// Folder of further Sigma rules. It is read with the first record that needs rules, and what is wrong with it is announced then.
     pub rules: Option<PathBuf>,
+    /// How the names of the rules of EventBridge begin by which events come; `None`: they are not watched over.
+    pub event_rules: Option<String>,
 }
 
 /// What this function takes; the shape of a payload never decides that.
@@ -38,7 +40,7 @@ pub struct SettingsError(pub Vec<String>);
 const NOT_YET: [&str; 2] = ["CORDON_CHAT_TOPIC_ARN", "CORDON_MEMBER_ROLE"];
 
 /// The ones that it honours.
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 8] = [
     "CORDON_ENTRY",
     "CORDON_TOPIC_ARN",
     "CORDON_MODE",
@@ -46,6 +48,7 @@ const KNOWN: [&str; 7] = [
     "CORDON_TABLE",
     "CORDON_RECHECK_QUEUE_URL",
     "CORDON_RULES",
+    "CORDON_EVENT_RULES",
 ];
 
 /// Read elsewhere: by the clock of tests.
@@ -111,6 +114,10 @@ impl Settings {
         if recheck_queue.as_deref().is_some_and(|url| !url.contains("://")) {
             problems.push("CORDON_RECHECK_QUEUE_URL is no URL".to_owned());
         }
+        let event_rules = get("CORDON_EVENT_RULES").map(str::to_owned);
+        if event_rules.as_deref().is_some_and(|prefix| EventRuleName::parse(prefix).is_err()) {
+            problems.push("CORDON_EVENT_RULES is no beginning of the name of an event rule".to_owned());
+        }
         let local = get("AWS_ENDPOINT_URL").is_some_and(is_loopback);
         if mode.is_some_and(|mode| mode != Mode::Observe) && table.is_none() && !local {
             problems.push(
@@ -134,6 +141,7 @@ impl Settings {
                 mode,
                 policy,
                 rules: get("CORDON_RULES").map(PathBuf::from),
+                event_rules,
             }),
             _ => Err(SettingsError(problems)),
         }

@@ -4,7 +4,12 @@
 //! only the engine can name [`Aws`].
 
 mod access_key_status;
+mod bucket_access;
 mod connection_tracking;
+mod detector;
+mod event_rule;
+mod flow_log;
+mod group_rule;
 mod instance_attribute;
 mod instance_power;
 mod instance_profile;
@@ -13,6 +18,7 @@ mod interface_groups;
 mod policy_document;
 mod quarantine;
 mod recorded;
+mod recorder;
 mod role;
 mod role_cutoff;
 mod scaling_standby;
@@ -20,6 +26,9 @@ mod session_deny;
 mod snapshots;
 mod ssm_session;
 mod target_registration;
+mod trail_logging;
+mod trail_selectors;
+mod trail_settings;
 mod user;
 mod user_attachment;
 mod user_credential;
@@ -27,7 +36,12 @@ mod user_inline_deny;
 mod volume_retention;
 
 pub use access_key_status::{AccessKeyStatus, KeyStatus, access_keys};
+pub use bucket_access::{AccessBlock, BucketAccess, access_block, made};
 pub use connection_tracking::{ConnectionTracking, Timeouts};
+pub use detector::{Detector, DetectorFeatures, detector, features_on};
+pub use event_rule::EventRule;
+pub use flow_log::{FlowLog, Logged, Network, flow_logs};
+pub use group_rule::{GroupRule, LetsIn, RuleState, rules_of};
 pub use instance_attribute::{Attribute, AttributeState, InstanceAttribute};
 pub use instance_power::{InstancePower, Power};
 pub use instance_profile::{Association, InstanceProfile};
@@ -37,12 +51,16 @@ pub use policy_document::{PolicyState, inline_size};
 pub use quarantine::{OwnGroup, OwnGroups, PERMISSIONS as QUARANTINE_PERMISSIONS, QuarantineCache};
 pub use recorded::Recorded;
 use recorded::{Called, DENIES_ONLY, OWN_GROUP, canonical};
+pub use recorder::{Recorder, recorders};
 pub use role_cutoff::{Cutoff, RoleCutoff};
 pub use scaling_standby::{Lifecycle, ScalingStandby, membership};
 pub use session_deny::SessionDeny;
 pub use snapshots::{Snapshots, Taken};
 pub use ssm_session::{SessionState, SsmSession, open_sessions};
 pub use target_registration::{Registration, TargetRegistration};
+pub use trail_logging::{Switch, TrailLogging};
+pub use trail_selectors::{Selectors, TrailSelectors};
+pub use trail_settings::{Coverage, TrailSettings, described};
 pub use user::user_by_id;
 pub use user_attachment::{Attachment, UserAttachment, attached_policies};
 pub use user_credential::{CredentialKind, UserCredential};
@@ -386,6 +404,16 @@ actions! {
     InstanceProfile => "instance_profile.rs",
     SsmSession => "ssm_session.rs",
     RoleCutoff => "role_cutoff.rs",
+    GroupRule => "group_rule.rs",
+    BucketAccess => "bucket_access.rs",
+    TrailLogging => "trail_logging.rs",
+    TrailSettings => "trail_settings.rs",
+    TrailSelectors => "trail_selectors.rs",
+    Detector => "detector.rs",
+    DetectorFeatures => "detector.rs",
+    Recorder => "recorder.rs",
+    EventRule => "event_rule.rs",
+    FlowLog => "flow_log.rs",
 }
 
 #[cfg(test)]

@@ -57,10 +57,11 @@ async fn start() -> Result<Function, SettingsError> {
     let clock = Clock::system();
     Ok(match (settings.entry, settings.topic) {
         (Entry::Events, Some(topic)) => {
+            let event_rules = settings.event_rules;
             let notifier = Arc::new(SnsNotifier { aws: aws.clone(), topic });
             let watch = Watch::new(settings.rules);
             let analyst = Analyst { aws, journal, rules, watch, ceiling: settings.mode };
-            Function::Responder(Box::new(Responder { analyst, notifier, rechecks, clock }))
+            Function::Responder(Box::new(Responder { analyst, notifier, rechecks, clock, event_rules }))
         }
         (Entry::Operator, _) => Function::Operator(Box::new(Desk { aws, journal, rules, rechecks, clock })),
         (Entry::Events, None) => return Err(SettingsError(vec!["CORDON_TOPIC_ARN is missing".to_owned()])),

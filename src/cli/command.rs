@@ -3,7 +3,7 @@
 use super::deployment::{Deployment, Place};
 use crate::{
     analyst::Analyst,
-    domain::{AccessKeyId, InstanceId, Region, Report, RoleName, SessionName, Timestamp, UserName},
+    domain::{AccessKeyId, BucketName, InstanceId, Region, Report, RoleName, SessionName, Timestamp, UserName},
     journal::IncidentRecord,
     operator::{Answer, Command, Desk, Named, Request, Who, audience, sign},
     policy::Mode,
@@ -125,6 +125,7 @@ Examples:
   cordon contain user deploy --because 'key in a public repository' --stack cordon
   cordon contain role-session deploy-role/build-17 --because 'made from a strange address' --stack cordon
   cordon contain access-key AKIAIOSFODNN7EXAMPLE --because 'key in a public repository' --stack cordon
+  cordon contain bucket customer-exports --because 'readable by anybody' --stack cordon
 
 Exit codes: 0 handed to the responder (or shown), 1 refused, 2 wrong usage.")]
 pub struct Contain {
@@ -158,6 +159,12 @@ enum What {
         #[command(flatten)]
         how: How,
     },
+    /// A bucket of this account: the public is shut out
+    Bucket {
+        name: String,
+        #[command(flatten)]
+        how: How,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -168,7 +175,7 @@ struct How {
     /// Show the plan and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Of an instance; the SDK's own unless given
+    /// Of an instance or a bucket; the SDK's own unless given
     #[arg(long, env = "AWS_REGION")]
     region: Option<String>,
     #[command(flatten)]
@@ -366,6 +373,10 @@ impl Contain {
                 (Named::RoleSession { role: RoleName::parse(parts.0)?, session: SessionName::parse(parts.1)? }, how)
             }
             What::AccessKey { id, how } => (Named::AccessKey { id: AccessKeyId::parse(&id)? }, how),
+            What::Bucket { name, how } => {
+                let region = how.region.as_deref().context("which region? name it with --region")?;
+                (Named::Bucket { name: BucketName::parse(&name)?, region: Region::parse(region)? }, how)
+            }
         };
         let deployment = how.place.open().await?;
         let at = Timestamp::from_millis(deployment.clock.now_millis());

@@ -41,6 +41,10 @@ pub struct Deployment {
 }
 
 impl Place {
+    pub fn stack(&self) -> Option<&str> {
+        self.stack.as_deref()
+    }
+
     pub async fn open(&self) -> anyhow::Result<Deployment> {
         let configuration = aws::configuration().await;
         let (table, queue, function) = match (&self.table, &self.stack) {

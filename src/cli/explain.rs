@@ -4,7 +4,7 @@ use super::{judging::Judging, source::open};
 use crate::{
     decision::Decision,
     detect::{Document, Near},
-    domain::{Finding, Severity, Text},
+    domain::{Finding, Severity, Situation, Source, Text},
     ingest::{self, Ingested},
     policy::Mode,
 };
@@ -157,12 +157,23 @@ fn changes(finding: &Finding, decision: &Decision, severity: Severity) -> Vec<St
         ("standing-unclear", "a finding that says who is compromised"),
         ("dns-evidence", "a second finding that agrees, or the policy's `dns-evidence`"),
         ("possible-only", "a call of the kind that succeeds"),
-        ("change-not-seen", "CloudTrail or a configuration item that shows the change"),
         ("window", "the end of the policy's window"),
         ("paused", "the end of the pause"),
     ] {
         if judged.assessment.reasons.iter().any(|reason| reason.code == code) {
             found.push(says.to_owned());
+        }
+    }
+    if triage.situation.is_correction() && matches!(decision, Decision::Treat { .. }) {
+        found.push("a principal of the policy's `break-glass` who did it: then it is told only; of `operators`: then another is asked".to_owned());
+        if finding.source == Source::Config {
+            found.push("nobody but operators who is seen in CloudTrail to have changed it within thirty minutes: then a person is asked".to_owned());
+        }
+        if matches!(triage.situation, Situation::AuditTrailSilenced | Situation::ThreatDetectionSilenced) {
+            found.push(
+                "a sensor that the baseline does not know (`cordon baseline show`): such a one is never switched on"
+                    .to_owned(),
+            );
         }
     }
     if mode < Mode::Contain && !found.iter().any(|what| what.contains("CORDON_MODE")) {

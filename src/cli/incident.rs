@@ -4,6 +4,7 @@ use super::deployment::{Deployment, Place};
 use crate::{
     analyst::shown,
     aws::classify,
+    decision::Treatment,
     domain::{IncidentId, Region, StepReport, Timestamp, VpcId},
     journal::{Approved, Containment, IncidentRecord, Rejected},
 };
@@ -79,21 +80,23 @@ impl Show {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let deployment = self.place.open().await?;
         let record = deployment.incident(&self.incident).await?;
-        let containment = match &record.treatment {
-            Some(case) => deployment.journal.read(&case.target.key()).await?,
-            None => None,
-        };
+        let mut containments = Vec::new();
+        for target in record.treatment.iter().flat_map(Treatment::targets) {
+            containments.extend(deployment.journal.read(&target.key()).await?);
+        }
         if self.json {
-            println!("{}", json!({"incident": record, "containment": containment}));
+            // Of several targets `containment` is the first one's.
+            let of_all = json!({"incident": record, "containment": containments.first(), "containments": containments});
+            println!("{of_all}");
         } else {
-            print!("{}", page(&record, containment.as_ref()));
+            print!("{}", page(&record, &containments));
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
 /// All that is known of an incident, for a terminal.
-fn page(record: &IncidentRecord, containment: Option<&Containment>) -> String {
+fn page(record: &IncidentRecord, containments: &[Containment]) -> String {
     let mut lines = vec![format!("incident   {}", record.id), format!("opened     {}", record.opened)];
     let report = record.report.as_ref().or_else(|| record.treatment.as_ref().map(|case| &case.report));
     if let Some(report) = report {
@@ -110,25 +113,30 @@ fn page(record: &IncidentRecord, containment: Option<&Containment>) -> String {
             |what: &str, Approved { hash, at, by, .. }: &Approved| format!("approved   {what} {hash} at {at} by {by}");
         lines.extend(record.approval.plan.as_ref().map(|plan| approved("plan", plan)));
         lines.extend(record.approval.offers.iter().map(|(name, offer)| approved(name, offer)));
-        let kept = containment.map(containment_steps);
-        for step in kept.as_deref().filter(|steps| !steps.is_empty()).unwrap_or(&report.steps) {
+        let kept: Vec<StepReport> = containments.iter().flat_map(containment_steps).collect();
+        for step in if kept.is_empty() { &report.steps } else { &kept } {
             lines.push(format!("step       [{}] {step}", step.state));
             lines.push(format!("           undo: {}", step.undo));
         }
         lines.extend(report.residual.iter().map(|risk| format!("open       {}", risk.text)));
+        for (why, command) in &report.advice {
+            lines.push(format!("next       {why}"));
+            lines.push(format!("           {command}"));
+        }
         lines.extend(report.offers.iter().map(|offer| format!("offered    {}: {}", offer.name, offer.why)));
     }
-    if let Some(containment) = containment {
+    for containment in containments {
         let holders: Vec<&str> = containment.holders.iter().map(IncidentId::as_str).collect();
         let held = if holders.is_empty() { "nobody".to_owned() } else { holders.join(", ") };
-        lines.push(format!("held by    {held}"));
+        let of = if containments.len() > 1 { format!("{}: ", containment.target) } else { String::new() };
+        lines.push(format!("held by    {of}{held}"));
         lines.extend(containment.released.map(|at| format!("released   {at}")));
     }
     if let Some(Rejected { plan, by, because, at }) = &record.rejected {
         lines.push(format!("rejected   plan {plan} at {at} by {by}: {because}"));
     }
     // What Cordon did and what people did, as it came.
-    let timeline = containment.into_iter().flat_map(|known| known.timeline.iter().map(ToString::to_string));
+    let timeline = containments.iter().flat_map(|known| known.timeline.iter().map(ToString::to_string));
     let mut timeline: Vec<String> = timeline.chain(record.log.iter().cloned()).collect();
     // Written with as many decimals as there are, so not by their letters.
     timeline.sort_by_key(|line| line.split(' ').next().and_then(Timestamp::parse).unwrap_or(Timestamp::from_millis(0)));

@@ -1,5 +1,6 @@
 //! The operator's commands. Exit codes: 0 done, 1 not done, 2 wrong usage, 3 partly done.
 
+mod baseline;
 mod command;
 pub mod coverage;
 mod deployment;
@@ -48,6 +49,8 @@ enum Command {
     Resume(command::Resume),
     /// Make the quarantine groups of all VPCs ahead
     Prepare(incident::Prepare),
+    /// Show and take what Cordon switches on again
+    Baseline(baseline::BaselineCommand),
     /// Print the IAM policy that the function or the operators need
     Permissions(permissions::Permissions),
     /// Check, put, show and compare what Cordon may do
@@ -80,6 +83,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Pause(pause) => pause.run().await,
         Command::Resume(resume) => resume.run().await,
         Command::Prepare(prepare) => prepare.run().await,
+        Command::Baseline(baseline) => baseline.run().await,
         Command::Permissions(permissions) => permissions.run(),
         Command::Policy(policy) => policy.run().await,
         Command::Explain(explain) => explain.run().await,

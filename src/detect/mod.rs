@@ -10,14 +10,17 @@ mod near;
 mod network;
 mod patterns;
 mod rule;
+mod silent;
 
 pub use check::{Checked, check, samples, whole};
 pub use config::{Identified, alarmed, changed, evaluated};
 pub use config_rules::{CONFIG_RULES, ConfigRule};
 pub use document::{DERIVED, Document};
 pub use near::Near;
+pub use network::{LiveRule, world_open};
 pub use patterns::{Pattern, patterns};
 pub use rule::{By, Count, Denied, Level, Meta, Ours, Rule, RuleError, documents, read};
+pub use silent::{Author, silent};
 
 use crate::{
     domain::{

@@ -44,6 +44,49 @@ pub fn opened(parameters: &Value) -> Opened {
     opened
 }
 
+/// A live rule that lets in a network: protocol, ports, prefix.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveRule<'a> {
+    pub protocol: &'a str,
+    pub from: Option<i32>,
+    pub to: Option<i32>,
+    pub cidr: &'a str,
+}
+
+impl LiveRule<'_> {
+    /// As [`Opened::ports`] names them.
+    pub fn ports(&self) -> String {
+        self.of().shown()
+    }
+
+    fn of(&self) -> Ports {
+        let protocol = Some(self.protocol.to_lowercase());
+        Ports { from: self.from.map(i64::from), to: self.to.map(i64::from), protocol }
+    }
+}
+
+/// Of each rule, whether it lets the world in, by itself or with others of the same ports. Of several that do so together the widest are
+/// named, until what is left does so no more.
+pub fn world_open(rules: &[LiveRule<'_>]) -> Vec<bool> {
+    let parsed: Vec<(Option<Prefix>, Ports)> = rules.iter().map(|rule| (Prefix::parse(rule.cidr), rule.of())).collect();
+    let mut open = vec![false; rules.len()];
+    for ports in parsed.iter().map(|(_, ports)| ports).collect::<BTreeSet<_>>() {
+        let mut left: Vec<(usize, Prefix)> = (0..)
+            .zip(&parsed)
+            .filter(|(_, (_, of))| of == ports)
+            .filter_map(|(n, (prefix, _))| Some((n, (*prefix)?)))
+            .collect();
+        left.sort_by_key(|(_, prefix)| std::cmp::Reverse(prefix.length()));
+        while is_world(&left.iter().map(|(_, prefix)| *prefix).collect::<Vec<_>>()) {
+            let Some((n, _)) = left.pop() else { break };
+            if let Some(open) = open.get_mut(n) {
+                *open = true;
+            }
+        }
+    }
+    open
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Prefix {
     V4(u32, u8),
@@ -60,26 +103,35 @@ impl Prefix {
         let v6: Ipv6Addr = address.parse().ok()?;
         (length <= 128).then(|| Self::V6(u128::from(v6), length))
     }
+
+    fn length(&self) -> u8 {
+        match self {
+            Self::V4(_, length) | Self::V6(_, length) => *length,
+        }
+    }
+
+    /// Nobody outside can come from there (RFC 1918, 6598, 4193).
+    fn is_private(&self) -> bool {
+        match self {
+            Self::V4(address, length) => {
+                [(10 << 24, 8), (172 << 24 | 16 << 16, 12), (192 << 24 | 168 << 16, 16), (100 << 24 | 64 << 16, 10)]
+                    .iter()
+                    .any(|(network, of): &(u32, u8)| length >= of && address >> (32 - of) == network >> (32 - of))
+            }
+            Self::V6(address, length) => *length >= 7 && address >> 121 == 0b111_1110,
+        }
+    }
 }
 
 /// Whether one of them is the world, or several together cover what one such would (`0.0.0.0/1` and `128.0.0.0/1`).
 fn is_world(prefixes: &[Prefix]) -> bool {
     let (mut v4, mut v6) = (0_u128, 0_u128);
     let mut seen = BTreeSet::new();
-    for prefix in prefixes {
+    // Private networks are wide and not the world.
+    for prefix in prefixes.iter().filter(|prefix| !prefix.is_private()) {
         match prefix {
-            // Private networks are wide and not the world.
-            Prefix::V4(address, length) if *length <= WORLD_V4 => {
-                if !(*length == 8 && address >> 24 == 10) {
-                    return true;
-                }
-            }
-            Prefix::V6(address, length) if *length <= WORLD_V6 => {
-                // fc00::/7, unique local addresses.
-                if !(*length >= 7 && address >> 121 == 0b111_1110) {
-                    return true;
-                }
-            }
+            Prefix::V4(_, length) if *length <= WORLD_V4 => return true,
+            Prefix::V6(_, length) if *length <= WORLD_V6 => return true,
             // Each network once, by its own address.
             Prefix::V4(address, length) => {
                 let network = u128::from(*address) >> (32 - length);
@@ -230,6 +282,32 @@ mod tests {
             let opened = opened(&parameters);
             assert_eq!((opened.world, opened.sensitive), (world, sensitive), "{parameters}: {opened:?}");
         }
+    }
+
+    #[test]
+    fn of_live_rules_those_that_let_the_world_in_are_named_and_no_other() {
+        let rule = |port: i32, cidr: &'static str| LiveRule { protocol: "tcp", from: Some(port), to: Some(port), cidr };
+        for (rules, expected) in [
+            (vec![rule(22, "0.0.0.0/0"), rule(22, "203.0.113.7/32"), rule(22, "10.0.0.0/8")], vec![true, false, false]),
+            (vec![rule(22, "::/0"), rule(22, "fd00::/8")], vec![true, false]),
+            (vec![rule(22, "0.0.0.0/1"), rule(22, "128.0.0.0/1")], vec![true, true]),
+            // Four quarters of a /8: with the widest away the rest is no world.
+            (
+                vec![
+                    rule(22, "20.0.0.0/10"),
+                    rule(22, "20.64.0.0/10"),
+                    rule(22, "20.128.0.0/10"),
+                    rule(22, "20.192.0.0/10"),
+                ],
+                vec![false, false, false, true],
+            ),
+            (vec![rule(22, "10.0.0.0/9"), rule(22, "10.128.0.0/9")], vec![false, false]),
+            (vec![rule(22, "0.0.0.0/9"), rule(23, "0.128.0.0/9")], vec![false, false]),
+            (vec![rule(22, "nonsense")], vec![false]),
+        ] {
+            assert_eq!(world_open(&rules), expected, "{rules:?}");
+        }
+        assert_eq!(LiveRule { protocol: "-1", from: None, to: None, cidr: "0.0.0.0/0" }.ports(), "all");
     }
 
     #[test]

@@ -100,6 +100,22 @@ ids! {
     ProfileName, "instance profile name", |s| is_iam_name(s, 1, 128);
     /// The id of a GuardDuty finding: 32 hexadecimal digits, of which only the alphabet and the length (1 to 300) are relied on.
     FindingId, "finding id", |s| (1..=300).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/".contains(&b));
+    /// `sgr-` and 8 or 17 hexadecimal digits.
+    GroupRuleId, "security group rule id", |s| is_hex_id(s, "sgr-");
+    /// `acl-` and 8 or 17 hexadecimal digits.
+    NetworkAclId, "network ACL id", |s| is_hex_id(s, "acl-");
+    /// 3 to 63 lower case letters, digits, dots and hyphens, of a general purpose bucket (S3 user guide, "Bucket naming rules").
+    BucketName, "bucket name", is_bucket_name;
+    /// 3 to 128 letters, digits, `.`, `_` and `-` (CloudTrail API reference, CreateTrail).
+    TrailName, "trail name", |s| (3..=128).contains(&s.len()) && s.bytes().all(is_plain);
+    /// Up to 300 letters and digits (GuardDuty API reference, DetectorId); AWS makes 32 hexadecimal digits.
+    DetectorId, "detector id", |s| (1..=300).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric());
+    /// 1 to 256 letters, digits, `.`, `_` and `-`: Config allows more, and the console calls it `default`.
+    RecorderName, "name of a recorder", |s| (1..=256).contains(&s.len()) && s.bytes().all(is_plain);
+    /// 1 to 64 letters, digits, `.`, `_` and `-` (EventBridge API reference, RuleName).
+    EventRuleName, "name of an event rule", |s| (1..=64).contains(&s.len()) && s.bytes().all(is_plain);
+    /// `fl-` and 8 or 17 hexadecimal digits.
+    FlowLogId, "flow log id", |s| is_hex_id(s, "fl-");
     /// The name of a rule of AWS Config: 1 to 128 characters, of which Config itself asks only that one is no white space (ConfigRuleName); here none that
     /// cannot be printed.
     ConfigRuleName, "name of a Config rule", |s| (1..=128).contains(&s.chars().count()) && !s.trim().is_empty() && !s.chars().any(char::is_control);
@@ -147,6 +163,19 @@ fn is_upper_or_digit(b: u8) -> bool {
     b.is_ascii_uppercase() || b.is_ascii_digit()
 }
 
+fn is_plain(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"._-".contains(&b)
+}
+
+fn is_bucket_name(s: &str) -> bool {
+    let ends = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    (3..=63).contains(&s.len())
+        && ends(s.as_bytes().first())
+        && ends(s.as_bytes().last())
+        && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-".contains(&b))
+        && !s.contains("..")
+}
+
 fn is_hex_id(s: &str, prefix: &str) -> bool {
     s.strip_prefix(prefix).is_some_and(|hex| {
         matches!(hex.len(), 8 | 17) && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
@@ -185,7 +214,19 @@ mod tests {
     #[test]
     fn each_id_takes_its_own_grammar_and_nothing_else() {
         type Parses = fn(&str) -> bool;
-        let table: [(&str, Parses, &[&str], &[&str]); 11] = [
+        let table: [(&str, Parses, &[&str], &[&str]); 13] = [
+            (
+                "bucket",
+                |s| BucketName::parse(s).is_ok(),
+                &["a-bucket", "logs.example.com", "abc"],
+                &["", "ab", "A-bucket", "-x-", "a..b", "a/b", "a b", "x?policy"],
+            ),
+            (
+                "trail",
+                |s| TrailName::parse(s).is_ok(),
+                &["audit", "org.trail_1-x"],
+                &["", "ab", "a b", "a/../b", "arn:aws:cloudtrail:x"],
+            ),
             (
                 "account",
                 |s| AccountId::parse(s).is_ok(),

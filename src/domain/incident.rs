@@ -2,8 +2,8 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::{
-    AccessKeyId, AccountId, Arn, FindingId, IdError, InstanceId, Partition, Region, RoleId, RoleName, SessionName,
-    UserId, UserName, VpcId,
+    AccessKeyId, AccountId, Arn, BucketName, FindingId, GroupId, IdError, InstanceId, Partition, Region, RoleId,
+    RoleName, SensorId, SessionName, UserId, UserName, VpcId,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -40,6 +40,30 @@ pub enum Target {
         #[serde(default)]
         key: Option<AccessKeyId>,
     },
+    SecurityGroup {
+        account: AccountId,
+        region: Region,
+        id: GroupId,
+        /// The ports that the event opens, as `22`, `8000-8100`, `all`; none where it does not say. A hint: what is open is read.
+        #[serde(default)]
+        ports: Vec<String>,
+    },
+    /// A bucket has no unique id; when it was made is read with it.
+    Bucket {
+        account: AccountId,
+        region: Region,
+        name: BucketName,
+    },
+    Sensor {
+        account: AccountId,
+        region: Region,
+        sensor: SensorId,
+    },
+    /// The account itself, where nothing smaller can be named: its root user.
+    Account {
+        account: AccountId,
+        partition: Partition,
+    },
 }
 
 impl Target {
@@ -49,12 +73,43 @@ impl Target {
             Self::Instance { account, region, id, .. } => format!("{account}#{region}#instance#{id}"),
             Self::User { account, id, .. } => format!("{account}#global#user#{id}"),
             Self::RoleSession { account, id, session, .. } => format!("{account}#global#role-session#{id}:{session}"),
+            Self::SecurityGroup { account, region, id, .. } => format!("{account}#{region}#security-group#{id}"),
+            Self::Bucket { account, name, .. } => format!("{account}#global#bucket#{name}"),
+            Self::Sensor { account, region, sensor } => format!("{account}#{region}#sensor#{sensor}"),
+            Self::Account { account, .. } => format!("{account}#global#account"),
         }
     }
 
     pub fn account(&self) -> &AccountId {
         match self {
-            Self::Instance { account, .. } | Self::User { account, .. } | Self::RoleSession { account, .. } => account,
+            Self::Instance { account, .. }
+            | Self::User { account, .. }
+            | Self::RoleSession { account, .. }
+            | Self::SecurityGroup { account, .. }
+            | Self::Bucket { account, .. }
+            | Self::Sensor { account, .. }
+            | Self::Account { account, .. } => account,
+        }
+    }
+
+    /// Where it is; principals and accounts are everywhere.
+    pub fn region(&self) -> Option<&Region> {
+        match self {
+            Self::Instance { region, .. }
+            | Self::SecurityGroup { region, .. }
+            | Self::Bucket { region, .. }
+            | Self::Sensor { region, .. } => Some(region),
+            Self::User { .. } | Self::RoleSession { .. } | Self::Account { .. } => None,
+        }
+    }
+
+    /// Of a thing that is not compromised itself but was changed: what CloudTrail's event history calls it.
+    pub fn resource_name(&self) -> Option<&str> {
+        match self {
+            Self::SecurityGroup { id, .. } => Some(id.as_str()),
+            Self::Bucket { name, .. } => Some(name.as_str()),
+            Self::Sensor { sensor, .. } => Some(sensor.name()),
+            Self::Instance { .. } | Self::User { .. } | Self::RoleSession { .. } | Self::Account { .. } => None,
         }
     }
 }
@@ -67,6 +122,10 @@ impl fmt::Display for Target {
             Self::RoleSession { account, role, id, session, .. } => {
                 write!(f, "session {session} of role {role} ({account}, {id})")
             }
+            Self::SecurityGroup { account, region, id, .. } => write!(f, "security group {id} ({account}, {region})"),
+            Self::Bucket { account, region, name } => write!(f, "bucket {name} ({account}, {region})"),
+            Self::Sensor { account, region, sensor } => write!(f, "{sensor} ({account}, {region})"),
+            Self::Account { account, .. } => write!(f, "root of account {account}"),
         }
     }
 }

@@ -5,6 +5,7 @@ mod finding;
 mod ids;
 mod incident;
 mod outcome;
+mod sensor;
 mod severity;
 mod situation;
 mod text;
@@ -17,12 +18,14 @@ pub use finding::{
     Source, UserType,
 };
 pub use ids::{
-    AccessKeyId, AccountId, Arn, ConfigRuleName, CredentialId, DeviceName, FindingId, FindingType, GroupId, IdError,
-    InstanceId, InterfaceId, Partition, ProfileId, ProfileName, Region, RoleId, RoleName, ScalingGroupName,
-    SessionName, SsmSessionId, SubnetId, TargetId, UserId, UserName, VolumeId, VpcId,
+    AccessKeyId, AccountId, Arn, BucketName, ConfigRuleName, CredentialId, DetectorId, DeviceName, EventRuleName,
+    FindingId, FindingType, FlowLogId, GroupId, GroupRuleId, IdError, InstanceId, InterfaceId, NetworkAclId, Partition,
+    ProfileId, ProfileName, RecorderName, Region, RoleId, RoleName, ScalingGroupName, SessionName, SsmSessionId,
+    SubnetId, TargetId, TrailName, UserId, UserName, VolumeId, VpcId,
 };
 pub use incident::{IncidentId, Target};
 pub use outcome::{OfferReport, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, WAITS, Way};
+pub use sensor::SensorId;
 pub use severity::{Score, Severity};
 pub use situation::{Confidence, Evidence, Impact, Situation, Standing};
 pub use text::Text;

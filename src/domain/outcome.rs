@@ -117,6 +117,9 @@ pub struct Report {
     /// What more can be done, if an operator asks for it by name.
     #[serde(default)]
     pub offers: Vec<OfferReport>,
+    /// What a person does next, as commands that nobody has run: why, and the command.
+    #[serde(default)]
+    pub advice: Vec<(String, String)>,
     /// The operator's command that puts it all back; `None` where there is nothing durable to release from.
     #[serde(default)]
     pub release: Option<String>,
@@ -190,6 +193,7 @@ impl Report {
             steps: Vec::new(),
             residual: Vec::new(),
             offers: Vec::new(),
+            advice: Vec::new(),
             release: None,
             gaps: Vec::new(),
         }

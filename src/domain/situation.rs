@@ -91,6 +91,16 @@ situations! {
     Unknown = "unknown",
 }
 
+impl Situation {
+    /// Something was opened or silenced, and is set right: nobody is shut out for it.
+    pub fn is_correction(self) -> bool {
+        matches!(
+            self,
+            Self::AuditTrailSilenced | Self::ThreatDetectionSilenced | Self::ExposedPort | Self::ExposedBucket
+        )
+    }
+}
+
 /// On whose side the resource stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -41,7 +41,7 @@ impl History {
         let until = course.begun().unwrap_or_else(|| aws.now());
         let window =
             Window { from: since.filter(|since| *since < until).unwrap_or(until.minus(LOOK_BACK)), until: Some(until) };
-        let regions = trail::regions(aws, region(course.target()));
+        let regions = trail::regions(aws, course.target().region());
         let actors = actors(course);
         let searches = actors.iter().flat_map(|actor| regions.iter().map(move |region| (actor, region)));
         let one = async |(actor, region): (&Actor, &Region)| {
@@ -108,7 +108,7 @@ pub async fn changed_by(aws: &Aws, change: &AnyChange, course: &Course) -> Resul
     let from = seen.unwrap_or_else(|| aws.now().minus(LOOK_BACK));
     let own = &aws.identity().await?.unique_id;
     let window = Window { from, until: None };
-    let regions = trail::regions(aws, region(course.target()));
+    let regions = trail::regions(aws, course.target().region());
     let searches =
         regions.iter().map(|region| trail::look_up(aws, region, By::Resource(change.resource()), window, FEW_PAGES));
     let mut calls: Vec<Value> = try_join_all(searches).await?.into_iter().flat_map(|looked| looked.records).collect();
@@ -120,13 +120,6 @@ pub async fn changed_by(aws: &Aws, change: &AnyChange, course: &Course) -> Resul
     Ok(last.map(|call| Author { subject: subject(call, account), shown: shown(call) }))
 }
 
-fn region(target: &Target) -> Option<&Region> {
-    match target {
-        Target::Instance { region, .. } => Some(region),
-        Target::User { .. } | Target::RoleSession { .. } => None,
-    }
-}
-
 /// The target, and the sessions that are denied with it.
 fn actors(course: &Course) -> BTreeSet<Actor> {
     let target = match course.target() {
@@ -134,7 +127,7 @@ fn actors(course: &Course) -> BTreeSet<Actor> {
         Target::RoleSession { id, session, .. } => {
             Some(Actor { principal: format!("{id}:{session}"), name: session.to_string() })
         }
-        Target::Instance { .. } => None,
+        _ => None,
     };
     let sessions = course.steps().filter_map(|(change, _)| match change {
         AnyChange::SessionDeny(change) => {

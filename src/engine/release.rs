@@ -11,7 +11,7 @@ use crate::{
     aws::{Aws, AwsError},
     clock::Clock,
     decision::Treatment,
-    domain::{AccountId, IncidentId, Outcome, OutcomeKind, Reason, Report, Timestamp},
+    domain::{AccountId, IncidentId, Outcome, OutcomeKind, Reason, Report, Target, Timestamp},
     journal::{Approval, Claim, Containment, GivenBack, IncidentRecord, Journal, JournalError},
 };
 use futures::future::join_all;
@@ -54,7 +54,8 @@ pub struct Wishes {
 pub struct Release {
     pub incident: IncidentId,
     pub outcome: Outcome,
-    pub course: Course,
+    /// Of each target that was held.
+    pub courses: Vec<Course>,
 }
 
 impl Release {
@@ -68,14 +69,14 @@ impl Release {
         record: IncidentRecord,
         now: Timestamp,
     ) -> Result<Report, JournalError> {
-        let report = self.report(&record);
+        let report = self.report(&record, self.courses.iter());
         // Whatever comes next is news, and needs an approval of its own.
         journal.conclude(&record.id, &report, None, now).await?;
         journal.approve(&record.id, &Approval::default()).await?;
-        if self.course.holders().is_empty() {
-            for id in self.course.past().iter().filter(|id| **id != record.id) {
+        for course in self.courses.iter().filter(|course| course.holders().is_empty()) {
+            for id in course.past().iter().filter(|id| **id != record.id) {
                 let Some(record) = journal.incident(id).await? else { continue };
-                journal.conclude(id, &self.report(&record), None, now).await?;
+                journal.conclude(id, &self.report(&record, std::iter::once(course)), None, now).await?;
             }
         }
         Ok(report)
@@ -84,11 +85,12 @@ impl Release {
     /// Says who changed what was left alone, where CloudTrail knows.
     async fn name_who_changed(&mut self, aws: &Aws) {
         let changed = self
-            .course
-            .steps()
-            .filter(|(_, task)| matches!(&task.state, State::UndoFailed { why } if why.starts_with(CHANGED)));
-        let one = async |(change, _): (&AnyChange, &Task)| {
-            let who = changed_by(aws, change, &self.course).await;
+            .courses
+            .iter()
+            .flat_map(|course| course.steps().map(move |step| (course, step)))
+            .filter(|(_, (_, task))| matches!(&task.state, State::UndoFailed { why } if why.starts_with(CHANGED)));
+        let one = async |(course, (change, _)): (&Course, (&AnyChange, &Task))| {
+            let who = changed_by(aws, change, course).await;
             (change.shown().key(), who)
         };
         let found = join_all(changed.map(one)).await;
@@ -102,17 +104,19 @@ impl Release {
         }
     }
 
-    fn report(&self, record: &IncidentRecord) -> Report {
+    fn report<'c>(&self, record: &IncidentRecord, courses: impl Iterator<Item = &'c Course>) -> Report {
         let none = || Report::without_finding(self.outcome.clone());
         let before = record.report.clone().or_else(|| record.treatment.as_ref().map(|case| case.report.clone()));
-        let is_held = !self.course.holders().is_empty();
-        let state = |state: &State| if is_held { "still in place".to_owned() } else { state.to_string() };
-        let steps = self.course.steps().map(|(change, task)| shown(task.stage, change, &state(&task.state)));
+        let steps = courses.flat_map(|course| {
+            let is_held = !course.holders().is_empty();
+            let state = move |state: &State| if is_held { "still in place".to_owned() } else { state.to_string() };
+            course.steps().map(move |(change, task)| shown(task.stage, change, &state(&task.state)))
+        });
         Report { outcome: self.outcome.clone(), steps: steps.collect(), ..before.unwrap_or_else(none) }
     }
 }
 
-/// Releases the target of one incident. Where others hold it too, only lets go of it.
+/// Releases the targets of one incident. Where others hold one too, only lets go of it.
 ///
 /// # Errors
 /// Nothing was undone, or not all; what was done is journalled, and a repeat goes on from there.
@@ -124,19 +128,47 @@ pub async fn release(
     wishes: Wishes,
     by: &str,
 ) -> Result<Release, ReleaseError> {
-    let asked = wishes.asked;
-    let now = || Timestamp::from_millis(clock.now_millis());
     let record = journal.incident(incident).await?.ok_or_else(|| ReleaseError::Unknown(incident.clone()))?;
     let case = record.treatment.ok_or_else(|| ReleaseError::NothingHeld(incident.clone()))?;
-    let target = &case.target;
     let own = &aws.identity().await?.account;
-    if own != target.account() {
+    if let Some(target) = case.targets().find(|target| own != target.account()) {
         return Err(ReleaseError::OtherAccount { own: own.clone(), target: target.account().clone() });
     }
+    let (mut released, mut nothing) = (Vec::new(), None);
+    for target in case.targets() {
+        match release_target(aws, journal, clock, (&case, target), wishes, by).await {
+            Ok(one) => released.push(one),
+            // Of several targets some may never have been contained, or were released before.
+            Err(error @ (ReleaseError::NothingHeld(_) | ReleaseError::Closed(_))) => nothing = nothing.or(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    if released.is_empty() {
+        return Err(nothing.unwrap_or_else(|| ReleaseError::NothingHeld(incident.clone())));
+    }
+    let is_whole = released.iter().all(|(outcome, _)| outcome.kind == OutcomeKind::Released);
+    let kind = if is_whole { OutcomeKind::Released } else { OutcomeKind::PartiallyReleased };
+    let (outcomes, courses): (Vec<Outcome>, Vec<Course>) = released.into_iter().unzip();
+    let reasons = outcomes.into_iter().flat_map(|outcome| outcome.reasons).collect();
+    let mut released = Release { incident: incident.clone(), outcome: Outcome::new(kind, reasons), courses };
+    released.name_who_changed(aws).await;
+    Ok(released)
+}
+
+async fn release_target(
+    aws: &Aws,
+    journal: &dyn Journal,
+    clock: &Clock,
+    (case, target): (&Treatment, &Target),
+    wishes: Wishes,
+    by: &str,
+) -> Result<(Outcome, Course), ReleaseError> {
+    let (asked, incident) = (wishes.asked, &case.incident);
+    let now = || Timestamp::from_millis(clock.now_millis());
     let key = target.key();
     let history = match journal.read(&key).await? {
         Some(known) if !wishes.force => {
-            let since = first_evidence(journal, &case, &known).await?;
+            let since = first_evidence(journal, case, &known).await?;
             Some(History::read(aws, since, &Course::resume(known)).await)
         }
         _ => None,
@@ -156,9 +188,7 @@ pub async fn release(
     while let GivenBack::NotYet { inbox: more } = journal.give_back(&worker.lease, &inbox).await? {
         inbox = more;
     }
-    let mut released = result?;
-    released.name_who_changed(aws).await;
-    Ok(released)
+    result
 }
 
 /// The earliest that is known of all who hold it, or held it.
@@ -183,7 +213,7 @@ async fn undo(
     (asked, by): (Asked, &str),
     history: Option<&History>,
     now: Timestamp,
-) -> Result<Release, ReleaseError> {
+) -> Result<(Outcome, Course), ReleaseError> {
     let holders = course.holders();
     if !holders.is_empty() && !holders.contains(incident) {
         return Err(ReleaseError::NotHolder(incident.clone(), names(holders)));
@@ -194,7 +224,7 @@ async fn undo(
         worker.write(&course).await?;
         let why = format!("the target is still held by {}", names(&others));
         let outcome = Outcome::because(OutcomeKind::PartiallyReleased, "still-held", why);
-        return Ok(Release { incident: incident.clone(), outcome, course });
+        return Ok((outcome, course));
     }
     let (sights, others) = futures::join!(worker.look(&course), worker.others(&course));
     let target = course.target().clone();
@@ -208,7 +238,7 @@ async fn undo(
         .map(|(change, task)| Reason::new("not-undone", format!("{}: {}", change.shown().key(), task.state)))
         .collect();
     let kind = if reasons.is_empty() { OutcomeKind::Released } else { OutcomeKind::PartiallyReleased };
-    Ok(Release { incident: incident.clone(), outcome: Outcome::new(kind, reasons), course })
+    Ok((Outcome::new(kind, reasons), course))
 }
 
 fn names(holders: &BTreeSet<IncidentId>) -> String {

@@ -2,7 +2,7 @@
 //! Members after botocore's service model of guardduty, shape `Finding`.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{Ingested, cursor::Cursor, ended, identity};
+use super::{Ingested, cursor::Cursor, ended, identity, sequence};
 use crate::domain::{
     AccessKeyId, AccessKeyResource, AccountId, Action, Arn, Direction, Finding, FindingId, FindingType, Gap,
     InstanceId, InstanceResource, Lifecycle, OutcomeKind, Partition, Region, Resource, Role, Score, Source, Text,
@@ -52,7 +52,12 @@ pub fn finding(detail: &Value) -> Ingested {
         // INVARIANT: a count beyond what f64 holds exactly is of no use to anybody; `as` saturates.
         count: service.get("count").number().filter(|n| *n >= 0.0).map(|n| n as u64),
         resource_type: at.path("resource.resourceType").text(),
-        resources: resources(at.get("resource"), &mut gaps),
+        resources: {
+            let account = at.get("accountId").str();
+            let mut found = resources(at.get("resource"), &mut gaps);
+            found.extend(sequence::members(service.path("detection.sequence"), account, &mut gaps));
+            found
+        },
         role: service.get("resourceRole").str().map(role),
         action: action.get("actionType").str().map(action_type),
         direction: direction(action),

@@ -9,6 +9,7 @@ mod envelope;
 mod guardduty;
 mod identity;
 mod replay;
+mod sequence;
 
 pub use alarm::Alarm;
 pub use cloudtrail::{CallResult, Record};

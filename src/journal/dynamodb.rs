@@ -6,6 +6,7 @@
 //! | `I#incident` | `HEAD` | the incident, its last report, what was told, approvals |
 //! | `S#thing` | `HEAD` | the targets that may hold a thing that several may hold; their own items say whether they do |
 //! | `REG#account#region` | `GROUP#vpc`, `PASSAGE#vpc` | our own groups |
+//! | `SENSORS#account#region` | `HEAD` | the sensors that were on when the baseline was taken |
 //! | `POLICY` | `V#version`, `~PAUSE` | the policy as it was put, and the pause switch |
 //! | `BUDGET#kind#period`, `MARK#what` | `HEAD` | who took a place, and what was done once |
 //! | `D#hour` | what was seen | how often, for the digest |

@@ -11,6 +11,7 @@ use crate::{
     detect::Tally,
     domain::{AccountId, GroupId, IncidentId, Region, Report, Timestamp, VpcId},
     policy::{Budget, Pause},
+    survey::Baseline,
 };
 use futures::{FutureExt, future::BoxFuture};
 use std::{
@@ -31,6 +32,7 @@ struct Content {
     targets: HashMap<String, Head>,
     incidents: HashMap<IncidentId, IncidentRecord>,
     groups: HashMap<(AccountId, Region), OwnGroups>,
+    baselines: HashMap<(AccountId, Region), Baseline>,
     sharers: HashMap<String, BTreeSet<String>>,
     counts: HashMap<i64, Counts>,
     policies: Vec<PolicyVersion>,
@@ -332,6 +334,30 @@ impl Registry for MemoryJournal {
         let groups = content.groups.entry((account.clone(), region.clone())).or_default();
         groups.insert((vpc.clone(), purpose), group.clone());
         ready(Ok(())).boxed()
+    }
+
+    fn baseline<'a>(
+        &'a self,
+        account: &'a AccountId,
+        region: &'a Region,
+    ) -> BoxFuture<'a, Result<Option<Baseline>, JournalError>> {
+        ready(Ok(self.content().baselines.get(&(account.clone(), region.clone())).cloned())).boxed()
+    }
+
+    fn keep_baseline<'a>(
+        &'a self,
+        account: &'a AccountId,
+        region: &'a Region,
+        baseline: &'a Baseline,
+        instead_of: Option<&'a Baseline>,
+    ) -> BoxFuture<'a, Result<bool, JournalError>> {
+        let mut content = self.content();
+        let key = (account.clone(), region.clone());
+        let is_the_last = content.baselines.get(&key).map(|known| known.taken) == instead_of.map(|known| known.taken);
+        if is_the_last {
+            content.baselines.insert(key, baseline.clone());
+        }
+        ready(Ok(is_the_last)).boxed()
     }
 }
 

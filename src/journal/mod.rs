@@ -16,6 +16,7 @@ use crate::{
     decision::Treatment,
     domain::{AccountId, GroupId, IncidentId, Region, Report, Target, Timestamp, VpcId},
     engine::State,
+    survey::Baseline,
 };
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -339,7 +340,8 @@ pub enum Purpose {
 /// Our groups of a region.
 pub type OwnGroups = HashMap<(VpcId, Purpose), GroupId>;
 
-/// The groups that Cordon made itself, by VPC and purpose. A group that is not in it is a stranger's, whatever its name.
+/// The groups that Cordon made itself, by VPC and purpose: a group that is not in it is a stranger's, whatever its name. And the sensors
+/// that were on.
 pub trait Registry: Send + Sync {
     fn groups<'a>(
         &'a self,
@@ -354,6 +356,20 @@ pub trait Registry: Send + Sync {
         purpose: Purpose,
         group: &'a GroupId,
     ) -> BoxFuture<'a, Result<(), JournalError>>;
+    /// What was on when it was last taken as right; `None` where that was never done.
+    fn baseline<'a>(
+        &'a self,
+        account: &'a AccountId,
+        region: &'a Region,
+    ) -> BoxFuture<'a, Result<Option<Baseline>, JournalError>>;
+    /// Keeps it in place of the one that was read; `Ok(false)` where somebody kept another meanwhile.
+    fn keep_baseline<'a>(
+        &'a self,
+        account: &'a AccountId,
+        region: &'a Region,
+        baseline: &'a Baseline,
+        instead_of: Option<&'a Baseline>,
+    ) -> BoxFuture<'a, Result<bool, JournalError>>;
 }
 
 /// A name that no other claim or delivery has.

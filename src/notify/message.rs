@@ -226,6 +226,14 @@ fn body(report: &Report) -> String {
         }
     }
 
+    if !report.advice.is_empty() {
+        heading(&mut text, "WHAT TO DO NEXT (nobody has run these)");
+        for (why, command) in &report.advice {
+            line(&mut text, &format!("  {why}:"));
+            line(&mut text, &format!("    {command}"));
+        }
+    }
+
     heading(&mut text, "WHY");
     for reason in &report.decision {
         line(&mut text, &format!("  {reason}"));

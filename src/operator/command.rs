@@ -1,7 +1,9 @@
 //! A command and its answer, as they go over the wire. Pure.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use crate::domain::{AccessKeyId, IncidentId, InstanceId, Region, Report, RoleName, SessionName, Timestamp, UserName};
+use crate::domain::{
+    AccessKeyId, BucketName, IncidentId, InstanceId, Region, Report, RoleName, SessionName, Timestamp, UserName,
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
@@ -56,6 +58,7 @@ pub enum Named {
     User { name: UserName },
     RoleSession { role: RoleName, session: SessionName },
     AccessKey { id: AccessKeyId },
+    Bucket { name: BucketName, region: Region },
 }
 
 impl fmt::Display for Named {
@@ -65,6 +68,7 @@ impl fmt::Display for Named {
             Self::User { name } => write!(f, "user {name}"),
             Self::RoleSession { role, session } => write!(f, "session {session} of role {role}"),
             Self::AccessKey { id } => write!(f, "access key {}", id.tail()),
+            Self::Bucket { name, .. } => write!(f, "bucket {name}"),
         }
     }
 }

@@ -127,7 +127,10 @@ impl Desk {
         // Whoever has one session of a role can have another: for what loosens, all of them are one.
         let loosens = !matches!(command, Command::Approve { .. } | Command::Contain { .. });
         let (held, unanswered) = futures::try_join!(self.journal.held(MOST_OPEN), self.journal.unanswered(MOST_OPEN))?;
-        let waiting = unanswered.into_iter().filter_map(|record| Some((record.id, record.treatment?.target)));
+        let waiting = unanswered.into_iter().flat_map(|record| {
+            let targets = record.treatment.into_iter().flat_map(|case| case.targets().cloned().collect::<Vec<_>>());
+            targets.map(move |target| (record.id.clone(), target)).collect::<Vec<_>>()
+        });
         // However many there are, what he is himself is looked up by its key.
         let mut own = Vec::new();
         for key in who.keys() {
@@ -202,13 +205,13 @@ impl Desk {
             return Ok(Err(refusal("not-waiting", why)));
         }
         let approval = record.approval.current(self.rules.read().await?.policy.approval_expiry(), self.now());
-        let target = record.treatment.as_ref().map(|case| case.target.key());
-        let held = match &target {
-            Some(key) => self.journal.read(key).await?.filter(|known| known.is_held() && known.holders.contains(id)),
-            None => None,
-        };
+        let mut is_held = false;
+        for target in record.treatment.iter().flat_map(Treatment::targets) {
+            let known = self.journal.read(&target.key()).await?;
+            is_held |= known.is_some_and(|known| known.is_held() && known.holders.contains(id));
+        }
         // Whoever is not asked any more cannot say no; what he wants then is a release.
-        let was_contained = report.outcome.kind == OutcomeKind::AwaitingApproval && held.is_some();
+        let was_contained = report.outcome.kind == OutcomeKind::AwaitingApproval && is_held;
         if approval.plan.is_some() || was_contained {
             let why =
                 format!("incident {id} was approved or contained meanwhile: look again, and release it if need be");
@@ -337,6 +340,10 @@ impl Desk {
                 let target = Target::Instance { account, region, id, profile_hint: None, vpc_hint: None };
                 (Ok(target), Situation::CompromisedInstance)
             }
+            Named::Bucket { name, region } => {
+                let (account, name, region) = (identity.account.clone(), name.clone(), region.clone());
+                (Ok(Target::Bucket { account, region, name }), Situation::ExposedBucket)
+            }
             Named::User { name } => (self.user(name).await, Situation::CompromisedAccessKey),
             Named::AccessKey { id } => (self.owner(id).await, Situation::CompromisedAccessKey),
             Named::RoleSession { role, session } => {
@@ -381,11 +388,14 @@ impl Desk {
             evidence_from: Some(now),
             first_seen: None,
             judged: Some(now),
+            change_until: None,
             situation: None,
             rules: rules.stamp(),
             playbook: playbook.id().to_owned(),
             report,
             target,
+            also: Vec::new(),
+            part_of: None,
         }))
     }
 

@@ -56,6 +56,9 @@ impl Who {
             }
             // The session of an instance's role is called like the instance.
             Target::Instance { id, .. } => is_session(id.as_str()),
+            Target::SecurityGroup { .. } | Target::Bucket { .. } | Target::Sensor { .. } | Target::Account { .. } => {
+                false
+            }
         }
     }
 }

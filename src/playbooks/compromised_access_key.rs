@@ -39,8 +39,8 @@ impl Playbook for CompromisedAccessKey {
         "compromised-access-key"
     }
 
-    fn situation(&self) -> Situation {
-        Situation::CompromisedAccessKey
+    fn situations(&self) -> &'static [Situation] {
+        &[Situation::CompromisedAccessKey]
     }
 
     fn source(&self) -> &'static str {
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
     use crate::{
         actions::{AccessKeyStatus, UserAttachment},
-        domain::{AccessKeyId, AccountId, Arn, IncidentId, Partition, UserId, UserName},
+        domain::{AccessKeyId, AccountId, Arn, UserId, UserName},
         survey::InlineRoom,
     };
 
@@ -166,9 +166,7 @@ mod tests {
     }
 
     fn planned(user: User) -> (Vec<&'static str>, usize) {
-        let incident = IncidentId::parse("amber-otter-k7m2q").unwrap();
-        let case = Case { incident: &incident, partition: &Partition::standard() };
-        let plan = CompromisedAccessKey.plan(&Facts::User(Box::new(user)), &case).unwrap();
+        let plan = super::super::planned(&CompromisedAccessKey, &Facts::User(Box::new(user))).unwrap();
         (plan.steps.iter().map(|s| s.change.shown().action).collect(), plan.refused.len())
     }
 

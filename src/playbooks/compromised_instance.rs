@@ -62,8 +62,8 @@ impl Playbook for CompromisedInstance {
         "compromised-instance"
     }
 
-    fn situation(&self) -> Situation {
-        Situation::CompromisedInstance
+    fn situations(&self) -> &'static [Situation] {
+        &[Situation::CompromisedInstance]
     }
 
     fn source(&self) -> &'static str {
@@ -292,10 +292,7 @@ mod tests {
     use super::*;
     use crate::{
         actions::{Association, Group, SessionDeny},
-        domain::{
-            AccountId, Arn, GroupId, IncidentId, InstanceId, InterfaceId, Partition, Region, RoleId, RoleName,
-            SessionName, VpcId,
-        },
+        domain::{AccountId, Arn, GroupId, InstanceId, InterfaceId, Region, RoleId, RoleName, SessionName, VpcId},
         playbooks::PlannedStep,
         survey::Interface,
     };
@@ -338,9 +335,7 @@ mod tests {
     }
 
     fn lines(instance: Instance) -> (Vec<String>, Vec<&'static str>, String) {
-        let incident = IncidentId::parse("amber-otter-k7m2q").unwrap();
-        let case = Case { incident: &incident, partition: &Partition::standard() };
-        let plan = CompromisedInstance.plan(&Facts::Instance(Box::new(instance)), &case).unwrap();
+        let plan = super::super::planned(&CompromisedInstance, &Facts::Instance(Box::new(instance))).unwrap();
         let line = |step: &PlannedStep| step.change.shown().line();
         (plan.steps.iter().map(line).collect(), plan.refused.iter().map(|r| r.code).collect(), plan.hash())
     }

@@ -39,8 +39,8 @@ impl Playbook for CompromisedRoleSession {
         "compromised-role-session"
     }
 
-    fn situation(&self) -> Situation {
-        Situation::CompromisedRoleSession
+    fn situations(&self) -> &'static [Situation] {
+        &[Situation::CompromisedRoleSession]
     }
 
     fn source(&self) -> &'static str {
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use crate::{
         actions::SessionDeny,
-        domain::{AccountId, Arn, IncidentId, Partition, RoleId, RoleName, SessionName, Timestamp},
+        domain::{AccountId, Arn, RoleId, RoleName, SessionName, Timestamp},
         survey::Role,
     };
     use serde_json::json;
@@ -126,9 +126,7 @@ mod tests {
             cutoff: None,
             handed_on: None,
         }));
-        let incident = IncidentId::parse("amber-otter-k7m2q").unwrap();
-        let plan =
-            CompromisedRoleSession.plan(&facts, &Case { incident: &incident, partition: &Partition::standard() });
+        let plan = super::super::planned(&CompromisedRoleSession, &facts);
         plan.map(|p| (p.steps.len(), p.residual.iter().any(|r| r.way == Way::Open)))
             .map_err(|o| o.reasons[0].code.to_string())
     }

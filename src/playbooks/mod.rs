@@ -3,16 +3,23 @@
 //! A new playbook costs its file, its `mod` line and its line in [`ALL`].
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod attack_sequence;
+mod audit_trail_silenced;
 mod compromised_access_key;
 mod compromised_instance;
 mod compromised_role_session;
+mod exposed_bucket;
+mod exposed_port;
 mod handed_on;
 mod plan;
+mod sensors;
+mod threat_detection_silenced;
 
-pub use plan::{BEYOND, CUT, ESTABLISHED, EVIDENCE, Offer, Plan, PlannedStep, Refusal, SETTLE, TRAFFIC, hash};
+pub use plan::{Advice, BEYOND, CUT, ESTABLISHED, EVIDENCE, Offer, Plan, PlannedStep, Refusal, SETTLE, TRAFFIC, hash};
 
 use crate::{
-    domain::{IncidentId, Outcome, Partition, Situation},
+    domain::{IncidentId, Outcome, Partition, Situation, Target},
+    policy::Policy,
     survey::Facts,
 };
 
@@ -21,12 +28,18 @@ pub const ALL: &[&dyn Playbook] = &[
     &compromised_instance::CompromisedInstance,
     &compromised_access_key::CompromisedAccessKey,
     &compromised_role_session::CompromisedRoleSession,
+    &attack_sequence::AttackSequence,
+    &exposed_port::ExposedPort,
+    &exposed_bucket::ExposedBucket,
+    &audit_trail_silenced::AuditTrailSilenced,
+    &threat_detection_silenced::ThreatDetectionSilenced,
 ];
 
 pub trait Playbook: Sync {
     /// Names the situation, never the cure.
     fn id(&self) -> &'static str;
-    fn situation(&self) -> Situation;
+    /// What it answers to; the first has its name.
+    fn situations(&self) -> &'static [Situation];
     /// The source of the playbook; its `//!` lines are its page.
     fn source(&self) -> &'static str;
     /// # Errors
@@ -44,10 +57,13 @@ pub trait Playbook: Sync {
 pub struct Case<'a> {
     pub incident: &'a IncidentId,
     pub partition: &'a Partition,
+    pub policy: &'a Policy,
+    /// With what the event said of it.
+    pub target: &'a Target,
 }
 
 pub fn for_situation(situation: Situation) -> Option<&'static dyn Playbook> {
-    ALL.iter().copied().find(|playbook| playbook.situation() == situation)
+    ALL.iter().copied().find(|playbook| playbook.situations().contains(&situation))
 }
 
 /// The `//!` text of a source file.
@@ -55,6 +71,17 @@ pub fn page(source: &str) -> String {
     let lines =
         source.lines().map_while(|line| line.strip_prefix("//!")).map(|line| line.strip_prefix(' ').unwrap_or(line));
     lines.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+/// Plans by the default policy.
+#[cfg(test)]
+fn planned(playbook: &dyn Playbook, facts: &Facts) -> Result<Plan, Outcome> {
+    use crate::domain::AccountId;
+    let incident = IncidentId::parse("amber-otter-k7m2q").unwrap();
+    let (partition, policy) = (Partition::standard(), Policy::default());
+    let target =
+        Target::Account { account: AccountId::parse("111122223333").unwrap(), partition: Partition::standard() };
+    playbook.plan(facts, &Case { incident: &incident, partition: &partition, policy: &policy, target: &target })
 }
 
 #[cfg(test)]
@@ -65,8 +92,10 @@ mod tests {
     fn every_playbook_has_a_situation_of_its_own_and_a_whole_page() {
         for playbook in ALL {
             let (id, page) = (playbook.id(), playbook.page());
-            assert_eq!(playbook.situation().to_string(), id, "the id names the situation");
-            assert_eq!(ALL.iter().filter(|other| other.situation() == playbook.situation()).count(), 1, "{id}");
+            assert_eq!(playbook.situations()[0].to_string(), id, "the id names the situation");
+            for situation in playbook.situations() {
+                assert_eq!(ALL.iter().filter(|other| other.situations().contains(situation)).count(), 1, "{id}");
+            }
             let headings: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("# ")).collect();
             assert_eq!(headings, ["What it does", "Fires on", "Blast radius", "Undo", "Limits", "References"], "{id}");
         }

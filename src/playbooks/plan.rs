@@ -39,6 +39,24 @@ pub struct Plan {
     pub offers: Vec<Offer>,
     /// Offers that were approved and are others now.
     pub asked_again: Vec<Reason>,
+    /// Why there is nothing to do, where there is not.
+    pub idle: Option<Reason>,
+    /// What a person does next: printed, never run.
+    pub advice: Vec<Advice>,
+}
+
+/// A command for whoever eradicates and recovers. Every id in it has passed its grammar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// What it is good for.
+    pub why: String,
+    pub command: String,
+}
+
+impl Advice {
+    pub fn new(why: &str, command: String) -> Self {
+        Self { why: why.to_owned(), command }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

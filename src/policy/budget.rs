@@ -53,6 +53,11 @@ impl Budget {
                 let most = reserved(limits.credentials_per_hour.get());
                 vec![one("credentials-per-hour", "credentials", most, HOUR)]
             }
+            Target::SecurityGroup { .. } | Target::Bucket { .. } | Target::Sensor { .. } => {
+                let most = reserved(limits.corrections_per_hour.get());
+                vec![one("corrections-per-hour", "corrections", most, HOUR)]
+            }
+            Target::Account { .. } => Vec::new(),
         }
     }
 }

@@ -2,7 +2,7 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::{Because, Doer, Expected, PrincipalRef, Protected, Protection, Subject, Tag, Window, number::Within};
-use crate::domain::{AccountId, Region, Severity, Situation, Timestamp};
+use crate::domain::{AccountId, BucketName, Region, Severity, Situation, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, time::Duration};
@@ -85,6 +85,9 @@ pub struct Policy {
     pub expected: Vec<Expected>,
     /// Ports that are open to the world on purpose.
     pub public_ports: Vec<u16>,
+    /// Buckets that the public reads on purpose: blocked only after approval.
+    #[schemars(with = "Vec<String>")]
+    pub public_buckets: Vec<BucketName>,
     /// Accounts that data is shared with and roles are trusted to on purpose.
     #[schemars(with = "Vec<String>")]
     pub known_accounts: Vec<AccountId>,
@@ -136,6 +139,10 @@ pub struct Limits {
     pub instances_per_hour: Within<1, 1000>,
     /// Users and sessions of roles that are contained unattended within an hour.
     pub credentials_per_hour: Within<50, 5000>,
+    /// Security groups, buckets and sensors that are set right unattended within an hour.
+    pub corrections_per_hour: Within<10, 5000>,
+    /// Targets of one attack sequence that are contained unattended; with more, or with several principals, a person approves the whole.
+    pub targets_per_sequence: Within<1, 50>,
     /// Instances of one Auto Scaling group that are contained unattended within a day: the group replaces each, and what took the
     /// first may take the next.
     pub replacements_per_day: Within<0, 1000>,
@@ -148,6 +155,8 @@ impl Default for Limits {
             steps_per_plan: Within::nearest(100),
             instances_per_hour: Within::nearest(20),
             credentials_per_hour: Within::nearest(100),
+            corrections_per_hour: Within::nearest(100),
+            targets_per_sequence: Within::nearest(5),
             replacements_per_day: Within::nearest(3),
         }
     }
@@ -169,6 +178,7 @@ impl Default for Policy {
             expected: Vec::new(),
             // What load balancers and web servers are for.
             public_ports: vec![80, 443],
+            public_buckets: Vec::new(),
             known_accounts: Vec::new(),
             used_regions: Vec::new(),
             production_accounts: Vec::new(),
@@ -324,9 +334,10 @@ pub const EXAMPLES: [Example; 3] = [
 fn default_modes(situation: Situation) -> Modes {
     use Mode::{Approve, Contain, Observe};
     match situation {
-        Situation::CompromisedInstance | Situation::CompromisedAccessKey | Situation::CompromisedRoleSession => {
-            Modes::of(Contain, Contain, Approve, Observe)
-        }
+        Situation::CompromisedInstance
+        | Situation::CompromisedAccessKey
+        | Situation::CompromisedRoleSession
+        | Situation::AttackSequence => Modes::of(Contain, Contain, Approve, Observe),
         // Corrections: what was there is put back.
         Situation::AuditTrailSilenced
         | Situation::ThreatDetectionSilenced
@@ -345,7 +356,6 @@ fn default_modes(situation: Situation) -> Modes {
         | Situation::ResourceAbuse => Modes::of(Approve, Approve, Observe, Observe),
         Situation::AttackedOnly
         | Situation::RootUsed
-        | Situation::AttackSequence
         | Situation::IamChanged
         | Situation::SecurityGroupChanged
         | Situation::FailedSignIns

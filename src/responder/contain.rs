@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     actions::{Action, Groups, InterfaceGroups},
-    analyst::{SurveyFailed, Surveyed, allowed, nothing_new, plan},
+    analyst::{Survey, SurveyFailed, Surveyed, allowed, nothing_new, plan},
     decision::Treatment,
     domain::{IncidentId, Outcome, OutcomeKind, Reason, Report, Target, Timestamp},
     engine::{Course, Looks, May, Worker},
@@ -15,7 +15,7 @@ use crate::{
     journal::{Approval, Claim, Containment, GivenBack, Inbox, JournalError, joined},
     notify::Notification,
     playbooks::{CUT, Plan, PlannedStep},
-    policy::{Mode, Subject},
+    policy::Mode,
     recheck::Sent,
     survey::{Facts, Instance, Surroundings},
 };
@@ -53,7 +53,7 @@ impl Responder {
                 let report = case.report(Outcome::because(OutcomeKind::Joined, "worked-on", why));
                 opened?;
                 if *occasion != Occasion::Delivery {
-                    if let Ok(Ok((Facts::Instance(instance), _))) = &surveyed {
+                    if let Ok(Ok(Survey { facts: Facts::Instance(instance), .. })) = &surveyed {
                         self.close_what_is_open(instance).await?;
                     }
                     // Nobody knows whether the holder still lives. What waits in his inbox counts how often this was done.
@@ -61,7 +61,9 @@ impl Responder {
                         self.rechecks.send_later(&case.incident).await.map_err(SurveyFailed::from)?;
                     }
                 }
-                self.journal().keep_first(&case.incident, &report).await?;
+                if case.part_of.is_none() {
+                    self.journal().keep_first(&case.incident, &report).await?;
+                }
                 return Ok(report);
             }
         };
@@ -168,6 +170,10 @@ impl Responder {
 
     /// Of an incident that goes on under another's name, or that nobody is told of, there is something to show too.
     pub(super) async fn keep_joined(&self, case: &Treatment, report: &Report) -> Result<(), Retry> {
+        // Of a part people hear with the whole.
+        if case.part_of.is_some() {
+            return Ok(());
+        }
         let known_by = report.incident.as_ref().unwrap_or(&case.incident);
         if *known_by != case.incident {
             let joined =
@@ -189,11 +195,13 @@ impl Responder {
         surveyed: Result<Surveyed, SurveyFailed>,
     ) -> Result<Report, Retry> {
         let report = match surveyed? {
-            Ok((facts, own)) => self.cut(case, occasion, worker, course, facts, &own).await?,
+            Ok(survey) => self.cut(case, occasion, worker, course, survey).await?,
             Err(outcome) => self.without_facts(case, worker, course, outcome).await?,
         };
         let report = self.unless_rejected(case, report).await?;
-        self.tell_once(&report).await?;
+        if case.part_of.is_none() {
+            self.tell_once(&report).await?;
+        }
         Ok(report)
     }
 
@@ -224,9 +232,9 @@ impl Responder {
         occasion: &Occasion,
         worker: &Worker<'_>,
         course: &mut Course,
-        mut facts: Facts,
-        own: &Subject,
+        survey: Survey,
     ) -> Result<Report, Retry> {
+        let Survey { mut facts, own, doubts } = survey;
         let (aws, incident) = (&*self.analyst.aws, course.incident().clone());
         // An approval binds to the whole plan, so the whole plan must be known first; a recheck has the time.
         if *occasion != Occasion::Delivery {
@@ -245,13 +253,13 @@ impl Responder {
             approval.offers.iter().map(|(name, approved)| (name.clone(), approved.hash.clone())).collect();
         let rules = self.analyst.rules.last();
         let judged = |facts: &Facts, over: &[Reason]| {
-            let mut plan = plan(case, facts, &incident)?;
-            plan.approval.extend(over.iter().cloned());
+            let mut plan = plan(case, facts, &incident, &rules.policy)?;
+            plan.approval.extend(doubts.iter().chain(over).cloned());
             // What goes further than the plan is done with the plan or after it, never before.
             let approved = approval.plan.as_ref().map(|plan| plan.hash.as_str());
             let begun = !held.is_empty() || approved == Some(plan.hash().as_str());
             plan.take_in(if begun { &offers } else { &none });
-            let verdicts = guard::judge(&plan, case.mode, &rules, own, approved);
+            let verdicts = guard::judge(&plan, case.mode, &rules, &own, approved);
             let verdicts = finish_what_is_held(&plan, verdicts, &held);
             Ok::<_, Outcome>((plan, verdicts))
         };
@@ -382,7 +390,14 @@ impl Responder {
         if let Some(passage) = passage {
             after_passage(&mut report, passage);
         }
-        report.release = self.journal().is_durable().then(|| format!("cordon release {}", course.known_as()));
+        report.release = (self.journal().is_durable() && !course.is_empty())
+            .then(|| format!("cordon release {}", course.known_as()));
+        if case.part_of.is_some() {
+            if !acts && course.has_new_holder() {
+                worker.write(course).await?;
+            }
+            return Ok(report);
+        }
         if !plan.asked_again.is_empty() {
             self.ask_again(case, &plan, &approval, &report).await?;
         } else if !undone.is_empty() {

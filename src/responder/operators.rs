@@ -71,7 +71,7 @@ impl Responder {
     /// The incident, entered by a delivery. A later look changes nothing of how it was judged: what caps that look may be over by the next.
     pub(super) async fn enter(&self, case: &Treatment, occasion: &Occasion) -> Result<IncidentRecord, JournalError> {
         if *occasion == Occasion::Delivery {
-            return self.journal().open(&case.incident, Some(case), self.now()).await;
+            return self.journal().open(&case.incident, Some(case.whole()), self.now()).await;
         }
         let record = self.journal().incident(&case.incident).await?;
         record.ok_or_else(|| JournalError::NoIncident(case.incident.clone()))

@@ -51,6 +51,10 @@ impl Responder {
         self.look_after_what_is_held(deadline, &mut swept).await?;
         self.answer_what_waits(&mut swept).await?;
         self.tell_digest(&mut swept).await?;
+        if let Err(error) = self.look_at_sensors(deadline, &mut swept).await {
+            tracing::error!(%error, "sensors could not be compared with the baseline");
+            swept.failed += 1;
+        }
         if let Err(error) = self.prepare(&mut swept).await {
             tracing::error!(%error, "VPCs could not be prepared");
             swept.failed += 1;
@@ -121,7 +125,7 @@ impl Responder {
         // Asked about what is there now, not about what was. What needed a person is not done unattended because its reason has gone.
         if let Some(mut case) = record.treatment.filter(|_| report.outcome.kind == OutcomeKind::AwaitingApproval) {
             case.mode = case.mode.min(self.analyst.ceiling).min(Mode::Approve);
-            report = self.analyst.observe(&case).await?;
+            report = self.observe_all(&case).await?;
         }
         if report.is_waiting() {
             let why = format!("asked before, at {asked}, and nobody has answered");

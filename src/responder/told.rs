@@ -3,7 +3,7 @@
 
 use crate::{
     actions::AnyChange,
-    analyst::{more, offers, residual, shown, waiting, why, withheld},
+    analyst::{advice, more, offers, residual, shown, waiting, why, withheld},
     decision::Treatment,
     domain::{Outcome, Reason, Report, ResidualRisk, Way},
     engine::{Course, HeldBack, MOST_AGAIN, State, outcome},
@@ -81,6 +81,9 @@ pub fn report(
         None => withheld(plan, verdicts).kind,
         Some(_) => outcome(course.steps().map(|(_, task)| &task.state), open),
     };
+    if course.steps().next().is_none() && verdicts.is_empty() {
+        reasons.extend(withheld(plan, verdicts).reasons);
+    }
     reasons.extend(held.iter().filter_map(|(_, verdict)| why(verdict)).cloned());
     reasons.extend(plan.asked_again.iter().cloned());
     reasons.dedup();
@@ -102,6 +105,7 @@ pub fn report(
             .collect(),
         residual,
         offers: offers(plan),
+        advice: advice(plan),
         ..case.report(Outcome::new(kind, reasons))
     }
 }

@@ -106,7 +106,7 @@ impl Made {
         let session = SessionName::parse(session).map_err(|_| odd())?;
         match RoleSession::read(aws, account, &role, &id, &session, None).await {
             Ok(RoleSession { role, deny, state, .. }) => Ok(Found::Here { deny, role: Box::new(role), state }),
-            Err(SurveyError::Vanished(_)) => Ok(Found::Gone),
+            Err(SurveyError::Vanished(_) | SurveyError::Refused(..)) => Ok(Found::Gone),
             Err(SurveyError::Aws(error)) => Err(error),
         }
     }

@@ -1,18 +1,24 @@
 //! The facts of a target, read from the account. What an event says of a resource was true once; this is true now.
 //! Reads only. Facts are data: playbooks take them and know nothing of how they were read.
 
+mod bucket;
 mod config_rule;
+mod group;
 mod handed_on;
 mod instance;
 mod role_session;
+mod sensor;
 mod surroundings;
 pub mod trail;
 mod user;
 
+pub use bucket::Bucket;
 pub use config_rule::{Known as KnownConfigRules, READS as EVENT_READS};
+pub use group::Group;
 pub use handed_on::{Found, HandedOn, HandedSession, handed_on};
 pub use instance::{Hints, Instance, Interface, ProfileRole};
 pub use role_session::{Role, RoleSession};
+pub use sensor::{Baseline, Known, Now, Sensor, Watches, all_on};
 pub use surroundings::{Around, Aside, DefaultRoute, Registered, Routes, Surroundings, TargetGroup, target_groups};
 pub use user::{InlineRoom, SignIn, User};
 
@@ -22,7 +28,8 @@ use crate::{
 };
 
 /// IAM actions that reading each kind of target needs.
-pub const READS: [&[&str]; 3] = [instance::READS, user::READS, role_session::READS];
+pub const READS: [&[&str]; 6] =
+    [instance::READS, user::READS, role_session::READS, group::READS, bucket::READS, sensor::READS];
 
 /// What was read of a target.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +37,11 @@ pub enum Facts {
     Instance(Box<Instance>),
     User(Box<User>),
     RoleSession(Box<RoleSession>),
+    Group(Box<Group>),
+    Bucket(Box<Bucket>),
+    Sensor(Box<Sensor>),
+    /// Of a target of which nothing is read.
+    Nothing,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +49,9 @@ pub enum SurveyError {
     /// The target, by its unique id, is not there, or not in that account.
     #[error("{0}")]
     Vanished(String),
+    /// It is there, and nobody may change it from here; with a code.
+    #[error("{1}")]
+    Refused(&'static str, String),
     #[error(transparent)]
     Aws(#[from] AwsError),
 }
@@ -58,6 +73,16 @@ impl Facts {
                     .map(Box::new)
                     .map(Self::RoleSession)
             }
+            Target::SecurityGroup { account, region, id, .. } => {
+                Group::read(aws, account, region, id).await.map(Box::new).map(Self::Group)
+            }
+            Target::Bucket { account, region, name } => {
+                Bucket::read(aws, account, region, name).await.map(Box::new).map(Self::Bucket)
+            }
+            Target::Sensor { account, region, sensor } => {
+                Sensor::read(aws, account, region, sensor).await.map(Box::new).map(Self::Sensor)
+            }
+            Target::Account { .. } => Ok(Self::Nothing),
         }
     }
 
@@ -67,6 +92,7 @@ impl Facts {
             Self::Instance(instance) => instance.advance(aws, incident).await,
             Self::User(user) => user.advance(aws).await,
             Self::RoleSession(session) => session.advance(aws, incident).await,
+            Self::Group(_) | Self::Bucket(_) | Self::Sensor(_) | Self::Nothing => {}
         }
     }
 
@@ -89,7 +115,7 @@ impl Facts {
     pub fn around(&self) -> Option<Around> {
         match self {
             Self::Instance(instance) => instance.around(),
-            Self::User(_) | Self::RoleSession(_) => None,
+            _ => None,
         }
     }
 
@@ -97,7 +123,7 @@ impl Facts {
     pub fn passing(&self) -> Option<&AwsError> {
         match self {
             Self::Instance(instance) => instance.around.as_ref().and_then(Surroundings::passing),
-            Self::User(_) | Self::RoleSession(_) => None,
+            _ => None,
         }
     }
 
@@ -114,6 +140,7 @@ impl Facts {
             }
             Self::User(user) => user.handed_on.is_some(),
             Self::RoleSession(session) => session.handed_on.is_some(),
+            Self::Group(_) | Self::Bucket(_) | Self::Sensor(_) | Self::Nothing => true,
         }
     }
 
@@ -123,6 +150,10 @@ impl Facts {
             Target::Instance { .. } => instance::READS,
             Target::User { .. } => user::READS,
             Target::RoleSession { .. } => role_session::READS,
+            Target::SecurityGroup { .. } => group::READS,
+            Target::Bucket { .. } => bucket::READS,
+            Target::Sensor { .. } => sensor::READS,
+            Target::Account { .. } => &[],
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use crate::{
     aws::{Aws, AwsError, classify},
-    domain::{Region, Timestamp},
+    domain::{Arn, Region, Text, Timestamp},
 };
 use aws_sdk_cloudtrail::{
     primitives::DateTime,
     types::{LookupAttribute, LookupAttributeKey},
 };
 use serde_json::Value;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// What is looked for; CloudTrail takes one attribute at a time.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +85,50 @@ pub async fn history(
         tokio::time::sleep(pace).await;
     }
     Ok(records)
+}
+
+/// Who changed a thing, and by what call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Of the user or the role; `None` where the record does not say.
+    pub arn: Option<Arn>,
+    /// `AIDA…`, `AROA…:session`.
+    pub principal: String,
+    pub call: Text,
+    pub at: Text,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let who = self.arn.as_ref().map_or_else(|| Text::new(&self.principal).to_string(), ToString::to_string);
+        write!(f, "{who} by {} at {}", self.call, self.at)
+    }
+}
+
+/// The last call since then that changed the thing, as far as CloudTrail knows.
+pub async fn last_change(
+    aws: &Aws,
+    region: &Region,
+    resource: &str,
+    since: Timestamp,
+) -> Result<Option<Change>, AwsError> {
+    let window = Window { from: since, until: None };
+    let looked = look_up(aws, region, By::Resource(resource), window, 1).await?;
+    let changes = |record: &&Value| {
+        let is = |name: &str| record.get(name).unwrap_or(&Value::Null);
+        is("readOnly") != &Value::Bool(true) && is("errorCode").is_null()
+    };
+    let moment = |record: &&Value| record.get("eventTime").and_then(Value::as_str).map(str::to_owned);
+    Ok(looked.records.iter().filter(changes).max_by_key(moment).map(|record| {
+        let at = |path: &str| record.pointer(path).and_then(Value::as_str);
+        let arn = at("/userIdentity/sessionContext/sessionIssuer/arn").or_else(|| at("/userIdentity/arn"));
+        Change {
+            arn: arn.and_then(|arn| Arn::parse(arn).ok()),
+            principal: at("/userIdentity/principalId").unwrap_or_default().to_owned(),
+            call: Text::new(at("/eventName").unwrap_or_default()),
+            at: Text::new(at("/eventTime").unwrap_or_default()),
+        }
+    }))
 }
 
 /// STS and IAM are global for many callers, and their events are then in us-east-1.

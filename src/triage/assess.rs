@@ -1,13 +1,13 @@
 //! How bad it is and how much may be done about it unattended: the finding and its triage, held against the policy.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{Triage, rows};
+use super::{Triage, correlate::members, rows};
 use crate::{
     domain::{
-        Call, Confidence, Evidence, Finding, Impact, IncidentId, Reason, Severity, Situation, Source, Standing,
+        Call, Confidence, Evidence, Finding, Impact, IncidentId, Reason, Severity, Situation, Source, Standing, Target,
         Timestamp,
     },
-    policy::{Doer, Mode, Policy, Rules},
+    policy::{Doer, Mode, Policy, Rules, Subject},
 };
 use serde::Serialize;
 use std::{borrow::Cow, time::Duration};
@@ -64,12 +64,8 @@ pub fn assess(
     if let Some(because) = &expected {
         lower(Mode::Observe, "expected".into(), format!("the policy expects this of whoever did it: {because}"));
     }
-    if finding.source == Source::Config && finding.call.is_none() {
-        lower(
-            Mode::Approve,
-            "change-not-seen".into(),
-            "a rule says that it is so, and nobody was seen to change it: approval at most".to_owned(),
-        );
+    if let Some((cap, code, why)) = by_our_people(finding, triage, policy) {
+        lower(cap, code.into(), why);
     }
     if triage.confidence == Confidence::Possible && triage.evidence != Evidence::Dns {
         lower(
@@ -87,6 +83,11 @@ pub fn assess(
             "standing-unclear".into(),
             "the finding does not say who is compromised: approval at most".to_owned(),
         );
+    }
+    if triage.situation == Situation::AttackSequence
+        && let Some(why) = too_much(finding, policy)
+    {
+        lower(Mode::Approve, "several-targets".into(), why);
     }
     if let Some((code, why)) = stale(finding, policy, now) {
         lower(Mode::Approve, code.into(), why);
@@ -114,6 +115,40 @@ fn expected(finding: &Finding, triage: &Triage, context: &Context, policy: &Poli
     let at = finding.updated.unwrap_or(now);
     let mut because = finding.detections.iter().map(|seen| policy.expects(&doer, seen.situation, at));
     because.try_fold(None, |_, because| Some(Some(because?.to_string()))).flatten()
+}
+
+/// What a fleet has in common is no proof against each of it, and of several principals one may be the victim.
+fn too_much(finding: &Finding, policy: &Policy) -> Option<String> {
+    let (targets, _) = members(finding);
+    let is_principal = |target: &&Target| matches!(target, Target::User { .. } | Target::RoleSession { .. });
+    let principals = targets.iter().filter(is_principal).count();
+    let most = policy.limits.targets_per_sequence.get() as usize;
+    if principals > 1 {
+        return Some(format!("the sequence names {principals} principals: a person must approve the whole"));
+    }
+    (targets.len() > most).then(|| {
+        let count = targets.len();
+        format!(
+            "the sequence has {count} targets, the policy allows {most} unattended: a person must approve the whole"
+        )
+    })
+}
+
+/// Who may set right what Cordon sets right may also set it otherwise.
+fn by_our_people(finding: &Finding, triage: &Triage, policy: &Policy) -> Option<(Mode, &'static str, String)> {
+    if !triage.situation.is_correction() {
+        return None;
+    }
+    let (call, who, account) = (finding.call.as_ref()?, finding.access_key()?, finding.account.as_ref()?);
+    let id = who.principal_id.as_str();
+    let id = id.split_once(':').map_or(id, |(role, _)| role);
+    let subject = Subject::new(account, call.caller.clone(), id);
+    if policy.break_glass.iter().any(|principal| principal.is(&subject)) {
+        return Some((Mode::Observe, "by-break-glass", "a break-glass principal of the policy did it".to_owned()));
+    }
+    let is_operator = policy.operators.iter().any(|principal| principal.is(&subject));
+    is_operator
+        .then(|| (Mode::Approve, "by-operator", "an operator of the policy did it: another must agree".to_owned()))
 }
 
 /// How bad it is, and what it costs.

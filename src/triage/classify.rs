@@ -220,12 +220,19 @@ fn identity(kind: Type<'_>, finding: &Finding, evidence: Evidence) -> Triage {
 
 fn bucket(kind: Type<'_>, finding: &Finding, evidence: Evidence) -> Triage {
     match kind.purpose {
-        "Policy" | "Stealth" => judged(
+        "Policy" => judged(
             Situation::ExposedBucket,
-            Standing::Unclear,
+            Standing::Victim,
             Evidence::Configuration,
             "bucket-opened",
-            "a bucket was opened, or its logging was switched off".into(),
+            "a bucket was opened, or what keeps it closed was lifted".into(),
+        ),
+        "Stealth" => judged(
+            Situation::ThreatDetectionSilenced,
+            Standing::Unclear,
+            Evidence::Configuration,
+            "bucket-logging-off",
+            "the access log of a bucket was switched off".into(),
         ),
         _ if kind.is(&["MaliciousFile"]) => other(evidence, "a malicious object is reported, not contained"),
         _ => identity(kind, finding, evidence),
@@ -455,7 +462,7 @@ mod tests {
             ("Impact:IAMUser/AnomalousBehavior", "AWSAccount", S::OtherWorkload, St::Unclear),
             ("Stealth:IAMUser/PasswordPolicyChange", "IAMUser", S::CompromisedAccessKey, St::Unclear),
             ("Exfiltration:S3/AnomalousBehavior", "IAMUser", S::CompromisedAccessKey, St::Tool),
-            ("Policy:S3/BucketAnonymousAccessGranted", "IAMUser", S::ExposedBucket, St::Unclear),
+            ("Policy:S3/BucketAnonymousAccessGranted", "IAMUser", S::ExposedBucket, St::Victim),
             ("Object:S3/MaliciousFile", "IAMUser", S::OtherWorkload, St::Unclear),
             ("AttackSequence:IAM/CompromisedCredentials", "IAMUser", S::AttackSequence, St::Tool),
             ("Backdoor:Lambda/C&CActivity.B", "IAMUser", S::OtherWorkload, St::Unclear),

@@ -3,15 +3,71 @@
 
 use super::Triage;
 use crate::{
-    domain::{AccessKeyResource, AccountId, Finding, Outcome, OutcomeKind, Situation, Target},
+    domain::{
+        AccessKeyResource, AccountId, Arn, BucketName, DetectorId, EventRuleName, Finding, FlowLogId, GroupId, IdError,
+        Outcome, OutcomeKind, RecorderName, Region, Resource, SensorId, Situation, Target, Text, TrailName,
+    },
     principal::{self, Identity, Principal},
 };
+
+/// What is to be contained of a finding, the first one first; and what of it is only listed.
+///
+/// # Errors
+/// As [`target`].
+pub fn targets(finding: &Finding, triage: &Triage) -> Result<(Vec<Target>, Vec<String>), Outcome> {
+    if triage.situation != Situation::AttackSequence {
+        return Ok((vec![target(finding, triage)?], Vec::new()));
+    }
+    let (found, listed) = members(finding);
+    if found.is_empty() {
+        let why = match listed.first() {
+            None => "the sequence names nobody and nothing".to_owned(),
+            Some(first) => format!("the sequence names nothing that can be contained: {first}"),
+        };
+        return Err(Outcome::because(OutcomeKind::Observed, "nothing-to-contain", why));
+    }
+    Ok((found, listed))
+}
+
+/// The targets of a sequence, each once, and why the rest of it is none.
+pub fn members(finding: &Finding) -> (Vec<Target>, Vec<String>) {
+    let (mut found, mut listed): (Vec<Target>, Vec<String>) = (Vec::new(), Vec::new());
+    for resource in &finding.resources {
+        let target = match resource {
+            Resource::Instance(instance) => match (finding.account.clone(), region(finding)) {
+                (Some(account), Ok(region)) => Ok(Target::Instance {
+                    account,
+                    region,
+                    id: instance.id.clone(),
+                    profile_hint: instance.profile.clone(),
+                    vpc_hint: instance.vpc.clone(),
+                }),
+                _ => Err(format!("instance {}: the finding names no usable account or region", instance.id)),
+            },
+            Resource::AccessKey(key) => match finding.account.clone() {
+                Some(account) => named(finding, account, key).map_err(|outcome| {
+                    let why = outcome.reasons.first().map_or("", |reason| reason.text.as_str());
+                    format!("principal {}: {why}", key.principal_id)
+                }),
+                None => Err(format!("principal {}: the finding names no usable account", key.principal_id)),
+            },
+            Resource::Named { what, name } => Err(format!("{what} {name}: no playbook contains it")),
+            Resource::Other { what, name } => Err(format!("{what} {name}: no playbook contains it")),
+        };
+        match target {
+            Ok(target) if found.iter().any(|known| known.key() == target.key()) => {}
+            Ok(target) => found.push(target),
+            Err(why) => listed.push(why),
+        }
+    }
+    (found, listed)
+}
 
 /// The target of a finding whose situation has one.
 ///
 /// # Errors
 /// A Declined outcome that says which id is missing or malformed: what cannot be named for certain is not touched.
-pub fn target(finding: &Finding, triage: &Triage) -> Result<Target, Outcome> {
+fn target(finding: &Finding, triage: &Triage) -> Result<Target, Outcome> {
     let account = finding.account.clone().ok_or_else(|| {
         declined("no-account", format!("`{}` is no account id, so it is unknown where to act", finding.account_shown))
     })?;
@@ -19,12 +75,49 @@ pub fn target(finding: &Finding, triage: &Triage) -> Result<Target, Outcome> {
         Situation::CompromisedInstance => {
             let instance =
                 finding.instance().ok_or_else(|| declined("no-instance", "the finding names no usable instance id"))?;
-            let region =
-                finding.region.clone().ok_or_else(|| declined("no-region", "the finding names no usable region"))?;
+            let region = region(finding)?;
             let (profile_hint, vpc_hint) = (instance.profile.clone(), instance.vpc.clone());
             Ok(Target::Instance { account, region, id: instance.id.clone(), profile_hint, vpc_hint })
         }
         Situation::CompromisedAccessKey | Situation::CompromisedRoleSession => principal(finding, account),
+        Situation::ExposedPort | Situation::ExposedBucket => {
+            let (what, name) = changed(finding, triage)?;
+            match what {
+                "security group" | "AWS::EC2::SecurityGroup" => {
+                    let id = GroupId::parse(name).map_err(|_| {
+                        let why = format!(
+                            "the group is named `{}`, and only by its id it can be told from another",
+                            Text::new(name)
+                        );
+                        declined("no-group-id", why)
+                    })?;
+                    let ports = finding.call.as_ref().map(|call| call.ports.clone()).unwrap_or_default();
+                    Ok(Target::SecurityGroup { account, region: region(finding)?, id, ports })
+                }
+                "bucket" | "AWS::S3::Bucket" => {
+                    let name = BucketName::parse(name).map_err(|error| {
+                        declined("no-bucket", format!("the finding names no usable bucket: {error}"))
+                    })?;
+                    Ok(Target::Bucket { account, region: region(finding)?, name })
+                }
+                other => Err(not_that(other, triage.situation)),
+            }
+        }
+        Situation::AuditTrailSilenced | Situation::ThreatDetectionSilenced => {
+            let (what, name) = changed(finding, triage)?;
+            let no_name =
+                |error: IdError| declined("no-sensor", format!("the finding names no usable sensor: {error}"));
+            let home = region(finding)?;
+            let (region, sensor) = match what {
+                "trail" => trail(name, &account, home)?,
+                "detector" => (home, SensorId::Detector(DetectorId::parse(name).map_err(no_name)?)),
+                "recorder" => (home, SensorId::Recorder(RecorderName::parse(name).map_err(no_name)?)),
+                "event rule" => (home, SensorId::EventRule(EventRuleName::parse(name).map_err(no_name)?)),
+                "flow log" => (home, SensorId::FlowLog(FlowLogId::parse(name).map_err(no_name)?)),
+                other => return Err(not_that(other, triage.situation)),
+            };
+            Ok(Target::Sensor { account, region, sensor })
+        }
         other => Err(Outcome::because(
             OutcomeKind::Observed,
             "no-playbook",
@@ -33,13 +126,54 @@ pub fn target(finding: &Finding, triage: &Triage) -> Result<Target, Outcome> {
     }
 }
 
+fn region(finding: &Finding) -> Result<Region, Outcome> {
+    finding.region.clone().ok_or_else(|| declined("no-region", "the finding names no usable region"))
+}
+
+/// Kind and name of what was changed.
+fn changed<'f>(finding: &'f Finding, triage: &Triage) -> Result<(&'f str, &'f str), Outcome> {
+    let seen = finding.detections.iter().find(|seen| seen.situation == triage.situation);
+    if let Some((what, name)) = seen.and_then(|seen| seen.subject.as_ref()) {
+        return Ok((what.as_str(), name.as_str()));
+    }
+    let named = finding.resources.iter().find_map(|resource| match resource {
+        Resource::Other { what, name } => Some((*what, name.as_str())),
+        _ => None,
+    });
+    named.ok_or_else(|| not_that("nothing", triage.situation))
+}
+
+/// By its name, or by an ARN, which says where it is at home.
+fn trail(name: &str, account: &AccountId, region: Region) -> Result<(Region, SensorId), Outcome> {
+    let no_name = |error: IdError| declined("no-sensor", format!("the finding names no usable trail: {error}"));
+    let Ok(arn) = Arn::parse(name) else {
+        return Ok((region, SensorId::Trail(TrailName::parse(name).map_err(no_name)?)));
+    };
+    if arn.account().as_ref() != Some(account) {
+        let why = format!("trail {arn} is the organisation's and belongs to another account: start it there");
+        return Err(declined("organization-trail", why));
+    }
+    let home = arn.as_str().split(':').nth(3).and_then(|region| Region::parse(region).ok()).unwrap_or(region);
+    let name = arn.resource().strip_prefix("trail/").unwrap_or_default();
+    Ok((home, SensorId::Trail(TrailName::parse(name).map_err(no_name)?)))
+}
+
+/// There is a playbook for the situation, and not for this kind of thing.
+fn not_that(what: &str, situation: Situation) -> Outcome {
+    let why = format!("no playbook sets a `{}` right where it is `{situation}`: look at it by hand", Text::new(what));
+    Outcome::because(OutcomeKind::Observed, "not-contained-kind", why)
+}
+
 /// Who is behind a finding, if he can be named for certain.
 pub fn actor(finding: &Finding) -> Option<Target> {
     principal(finding, finding.account.clone()?).ok()
 }
 
 fn principal(finding: &Finding, account: AccountId) -> Result<Target, Outcome> {
-    let key = credentials(finding)?;
+    named(finding, account, credentials(finding)?)
+}
+
+fn named(finding: &Finding, account: AccountId, key: &AccessKeyResource) -> Result<Target, Outcome> {
     let identity = Identity {
         kind: &key.user_type,
         principal_id: key.principal_id.as_str(),

@@ -75,7 +75,7 @@ fn explain_says_what_was_seen_what_nearly_was_and_what_would_change_it() {
                 "audit-trail-silenced",
                 "High; impact: evidence tampering",
                 "What would change the decision",
-                "a playbook for",
+                "cordon baseline show",
             ],
         ),
         (

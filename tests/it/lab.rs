@@ -1,6 +1,7 @@
 //! A world of its own for each test: an account in moto, a proxy in front of it, and the real function binary.
 
 use anyhow::{Context, Result, anyhow};
+use cordon::{detect::Detector, ingest::Ingested};
 use cordon_support::{
     Answer, Function, FunctionOptions, Log, Match, Moto, Proxy, ProxyOptions, TestClock, When, World, clock,
     next_account, samples,
@@ -8,7 +9,10 @@ use cordon_support::{
 use serde_json::{Value, json};
 use std::{
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tokio::sync::OnceCell;
 
@@ -274,7 +278,15 @@ impl Lab {
 
     /// The id that the incident of an event has, answered or not.
     pub fn incident_of(&self, event: &Value) -> Result<String> {
-        let finding = cordon::domain::FindingId::parse(event["detail"]["id"].as_str().context("no finding")?)?;
+        static DETECTOR: LazyLock<Detector> = LazyLock::new(Detector::ours);
+        let finding = match cordon::ingest::event(&event.to_string()) {
+            Ingested::Finding(finding) => finding.id,
+            Ingested::Record(record) => match DETECTOR.look(&record).conclude(&[]) {
+                Ok(finding) => finding.id,
+                Err(outcome) => return Err(anyhow!("no finding: {outcome:?}")),
+            },
+            other => return Err(anyhow!("no finding: {other:?}")),
+        };
         Ok(cordon::domain::IncidentId::of(&self.account, &finding).to_string())
     }
 
@@ -425,6 +437,7 @@ async fn start(
     let mut env = credentials(ids, proxy, clock);
     env.push(("CORDON_TOPIC_ARN".to_owned(), topic));
     env.push(("CORDON_MODE".to_owned(), mode.to_owned()));
+    env.push(("CORDON_EVENT_RULES".to_owned(), "cordon-".to_owned()));
     if let Some(durable) = durable {
         env.push(("CORDON_TABLE".to_owned(), durable.table.clone()));
         env.push(("CORDON_RECHECK_QUEUE_URL".to_owned(), durable.queue.clone()));
@@ -476,12 +489,13 @@ pub fn differences(before: &Value, after: &Value) -> Vec<String> {
 pub fn undeclared(before: &Value, after: &Value) -> Vec<String> {
     let mut found = differences(before, after);
     found.retain(|difference| {
-        let is_kept = ["/security_groups/sg-", "/sessions/", "/tags/sg-", "/snapshots/snap-", "/tags/snap-"]
+        let is_kept = ["/sessions/", "/tags/sg-", "/snapshots/snap-", "/tags/snap-"]
             .iter()
             .any(|start| difference.starts_with(start));
+        let is_prepared = difference.starts_with("/security_groups/sg-") && difference.contains(": null -> ");
         let is_default = difference.contains("/connection_tracking: null -> ")
             && difference.contains("{\"TcpEstablishedTimeout\":432000,\"UdpStreamTimeout\":180,\"UdpTimeout\":30}");
-        !is_kept && !is_default
+        !is_kept && !is_prepared && !is_default
     });
     found
 }

@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, fmt, panic::AssertUnwindSafe, time::Duration};
 #[tokio::test]
 async fn whatever_fails_or_dies_on_the_way_it_ends_contained_and_goes_back() -> Result<()> {
     let mut cells = Vec::new();
-    for scenario in SCENARIOS {
+    for scenario in SCENARIOS.into_iter().filter(|scenario| scenario.in_matrix) {
         for (n, position) in positions(scenario).await?.into_iter().enumerate() {
             // Each position meets a death or a fault here, and every pair of them with every recovery comes up.
             let (kills, faults): (Vec<_>, Vec<_>) = position.hits().partition(|hits| matches!(hits, Hits::Kill(_)));
@@ -33,7 +33,7 @@ async fn whatever_fails_or_dies_on_the_way_it_ends_contained_and_goes_back() -> 
 /// Every cell there is.
 pub async fn all() -> Result<Vec<Cell>> {
     let mut cells = Vec::new();
-    for scenario in SCENARIOS {
+    for scenario in SCENARIOS.into_iter().filter(|scenario| scenario.in_matrix) {
         for position in positions(scenario).await? {
             for hits in position.hits() {
                 cells.extend(RECOVERIES.map(|recovery| position.cell(hits, recovery)));
@@ -209,7 +209,8 @@ impl Cell {
     async fn run(self) -> Result<()> {
         let mut lab = self.scenario.lab().await?;
         let before = lab.dump().await?;
-        let event = lab.event(self.scenario.sample)?;
+        let event = self.scenario.strike(&lab).await?;
+        lab.proxy.clear();
         let incident = lab.incident_of(&event)?;
         let at = Match { operation: self.operation.clone(), resource: None, occurrence: Some(self.nth) };
         let delivered = match self.phase {
@@ -235,7 +236,11 @@ impl Cell {
         lab.restart("contain").await?;
         lab.clock.advance(Duration::from_secs(5))?;
         self.recover(&lab, &event, &incident).await?;
-        let left = without_replacement(&lab, &before, lab.dump().await?);
+        let mut left = without_replacement(&lab, &before, lab.dump().await?);
+        if self.scenario.is_kept && self.recovery == Recovery::Release {
+            // Half done, and left so: a release sets right no more than it silences.
+            left.retain(|difference| !difference.starts_with("/trails/") && !difference.starts_with("/detectors/"));
+        }
         ensure!(left.is_empty(), "not as before: {left:#?}");
         lab.forget().await
     }

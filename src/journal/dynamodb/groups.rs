@@ -1,10 +1,11 @@
-//! The registry of our own groups: `REG#account#region`, `GROUP#vpc` or `PASSAGE#vpc`.
+//! The registry of our own groups: `REG#account#region`, `GROUP#vpc` or `PASSAGE#vpc`; and the baseline of sensors: `SENSORS#account#region`.
 
-use super::{DynamoJournal, SCHEMA, V, key, string};
+use super::{DynamoJournal, SCHEMA, V, json, key, millis, string, text};
 use crate::{
-    aws::classify,
+    aws::{AwsError, classify},
     domain::{AccountId, GroupId, Region, VpcId},
     journal::{JournalError, OwnGroups, Purpose, Registry},
+    survey::Baseline,
 };
 use futures::{FutureExt, future::BoxFuture};
 use std::collections::HashMap;
@@ -63,6 +64,47 @@ impl Registry for DynamoJournal {
             let call = self.client.put_item().table_name(&self.table).set_item(Some(item));
             call.send().await.map_err(classify("dynamodb:PutItem"))?;
             Ok(())
+        }
+        .boxed()
+    }
+
+    fn baseline<'a>(
+        &'a self,
+        account: &'a AccountId,
+        region: &'a Region,
+    ) -> BoxFuture<'a, Result<Option<Baseline>, JournalError>> {
+        async move {
+            let item = self.get(format!("SENSORS#{account}#{region}")).await?;
+            item.map_or(Ok(None), |item| json(&item, "baseline"))
+        }
+        .boxed()
+    }
+
+    fn keep_baseline<'a>(
+        &'a self,
+        account: &'a AccountId,
+        region: &'a Region,
+        baseline: &'a Baseline,
+        instead_of: Option<&'a Baseline>,
+    ) -> BoxFuture<'a, Result<bool, JournalError>> {
+        async move {
+            let mut item = key(format!("SENSORS#{account}#{region}"), "HEAD");
+            item.insert("schema".to_owned(), V::N(SCHEMA.to_owned()));
+            item.insert("taken".to_owned(), millis(baseline.taken));
+            item.insert("baseline".to_owned(), text(baseline)?);
+            let call = self.client.put_item().table_name(&self.table).set_item(Some(item));
+            let call = match instead_of {
+                None => call.condition_expression("attribute_not_exists(pk)"),
+                Some(known) => call
+                    .condition_expression("taken = :taken")
+                    .expression_attribute_values(":taken", millis(known.taken)),
+            };
+            match call.send().await.map_err(classify("dynamodb:PutItem")) {
+                Ok(_) => Ok(true),
+                // Repeated after a lost answer it meets itself.
+                Err(AwsError::Conflict { .. }) => Ok(self.baseline(account, region).await?.as_ref() == Some(baseline)),
+                Err(error) => Err(error.into()),
+            }
         }
         .boxed()
     }

@@ -63,10 +63,15 @@ def apply_all() -> None:
     """Applies every mend, or raises `MendError` naming the first that does not fit."""
     import mends_attributes  # noqa: F401  (importing registers the mends)
     import mends_balancing  # noqa: F401
+    import mends_detector  # noqa: F401
     import mends_ec2  # noqa: F401
     import mends_identity  # noqa: F401
+    import mends_network  # noqa: F401
+    import mends_s3  # noqa: F401
     import mends_scaling  # noqa: F401
     import mends_sns  # noqa: F401
+    import mends_trail  # noqa: F401
+    import mends_waf  # noqa: F401
 
     installed = version("moto")
     if installed != MOTO_VERSION:

@@ -11,6 +11,7 @@ from moto.iam.exceptions import LimitExceededException, NotFoundException
 from moto.iam.models import User, iam_backends
 from moto.iam.utils import generate_access_key_id_from_account_id, random_alphanumeric
 from moto.utilities.utils import get_partition
+from served_organization import list_organizations_features
 from served_sessions import describe_sessions, terminate_session
 from served_trail import lookup_events
 from validation import Refusal
@@ -71,6 +72,7 @@ SERVED: dict[tuple[str, str], Callable[[str, str, dict[str, Any]], dict[str, Any
     ("iam", "CreateServiceSpecificCredential"): create_service_specific_credential,
     ("iam", "ListServiceSpecificCredentials"): list_service_specific_credentials,
     ("iam", "UpdateServiceSpecificCredential"): update_service_specific_credential,
+    ("iam", "ListOrganizationsFeatures"): list_organizations_features,
     ("ec2", "DescribeTrunkInterfaceAssociations"): describe_trunk_interface_associations,
     ("cloudtrail", "LookupEvents"): lookup_events,
     ("ssm", "DescribeSessions"): describe_sessions,

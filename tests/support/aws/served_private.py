@@ -1,15 +1,25 @@
 """Paths that are no part of AWS, on which a test sets up what no API of AWS takes.
 
-`POST /cordon-test/trail` adds events for LookupEvents, `POST /cordon-test/session` opens a Session Manager session,
-`POST /cordon-test/forget` drops all that an account holds, because an account costs moto some 9 MB. The body is JSON with `account`, `region` and what `add_events` or `add_session` take; the answer is JSON, with status 400 and
-`{"error": …}` when it was not understood. Only loopback addresses are answered. `world.py` is the client.
+`POST /cordon-test/trail` adds events for LookupEvents, `session` opens a Session Manager session, `administer` and
+`trail_of_organization` make the account a member of an organization (`served_organization.py`), `held` says what a dump
+would find, and `forget` drops all that an account holds, because an account costs moto some 9 MB. The body is JSON with
+`account`, `region` and what these functions take; the answer is JSON, with status 400 and `{"error": …}` when it was not
+understood. Only loopback addresses are answered. `world.py` is the client.
 """
 
 import json
 from ipaddress import ip_address
 from typing import Any, Callable, Iterable
 
+from moto.cloudtrail.models import cloudtrail_backends
+from moto.config.models import config_backends
 from moto.core.base_backend import BackendDict, model_data
+from moto.ec2.models import ec2_backends
+from moto.events.models import events_backends
+from moto.guardduty.models import guardduty_backends
+from moto.s3.models import s3_backends
+from moto.wafv2.models import wafv2_backends
+from served_organization import administer, organization_trails, trail_of_organization
 from served_sessions import add_session
 from served_trail import add_events
 from werkzeug.wsgi import get_input_stream
@@ -18,17 +28,48 @@ from werkzeug.wsgi import get_input_stream
 def forget(account: str, _region: str, _body: dict[str, Any]) -> None:
     for backends in BackendDict._instances:
         backends.pop(account, None)
+    # The names of buckets are everybody's.
+    for name, (_partition, owner) in list(s3_backends.bucket_accounts.items()):
+        if owner == account:
+            del s3_backends.bucket_accounts[name]
     # Moto keeps a second list of all that was ever made, for its dashboard.
     for models in model_data.values():
         for model in models.values():
             model.instances_tracked.clear()
 
 
+# Where moto keeps the things of each part of a dump.
+PARTS: dict[str, tuple[BackendDict, Callable[[Any], Any]]] = {
+    "trails": (cloudtrail_backends, lambda backend: backend.trails or organization_trails(backend)),
+    "detectors": (guardduty_backends, lambda backend: backend.detectors),
+    "recorders": (config_backends, lambda backend: backend.recorders),
+    "event_rules": (events_backends, lambda backend: any(bus.rules for bus in backend.event_buses.values())),
+    "flow_logs": (ec2_backends, lambda backend: backend.flow_logs),
+    "buckets": (s3_backends, lambda backend: backend.buckets),
+    "ip_sets": (wafv2_backends, lambda backend: backend.ip_sets),
+}
+
+
+def held(account: str, _region: str, _body: dict[str, Any]) -> list[str]:
+    """The parts of a dump that have anything in them in some region, so that nobody asks a service in vain.
+
+    `dict.get` makes no backend where there was none.
+    """
+
+    def holds(backends: BackendDict, things: Callable[[Any], Any]) -> bool:
+        return any(things(backend) for backend in list(dict.get(backends, account, {}).values()))
+
+    return [part for part, (backends, things) in PARTS.items() if holds(backends, things)]
+
+
 PREFIX = "/cordon-test/"
 PRIVATE: dict[str, Callable[[str, str, dict[str, Any]], Any]] = {
+    "administer": administer,
     "forget": forget,
-    "trail": add_events,
+    "held": held,
     "session": add_session,
+    "trail": add_events,
+    "trail_of_organization": trail_of_organization,
 }
 
 

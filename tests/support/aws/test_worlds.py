@@ -2,7 +2,13 @@
 
 from cases import ACCOUNTS, Case, setUpModule, tearDownModule  # noqa: F401
 
-EVERYTHING = dict.fromkeys("scaling targets nlb nat endpoint router route_target eks credentials ipv6".split(), True)
+EVERYTHING = dict.fromkeys(
+    (
+        "scaling targets nlb nat endpoint router route_target eks credentials ipv6 trail detector recorder event_rule "
+        "flow_logs bucket website open_group acl ip_set"
+    ).split(),
+    True,
+)
 
 
 class Worlds(Case):
@@ -180,3 +186,7 @@ class Worlds(Case):
         self.assertEqual({world["private_subnet"]}, self.subnets("victim"))
         self.assertEqual({self.victim, self.bystander}, set(self.dumped["instances"]))
         self.assertEqual(3, len(self.dumped["target_groups"]))
+        sensors = ("trails", "detectors", "recorders", "flow_logs", "ip_sets")
+        self.assertEqual([1] * 5, [len(self.dumped[part]) for part in sensors])
+        # Two that are public, and what the trail, the recorder and the flow log write to.
+        self.assertEqual((5, 2), (len(self.dumped["buckets"]), len(self.dumped["event_rules"])))

@@ -9,8 +9,6 @@ import hashlib
 import json
 import secrets
 import sys
-import urllib.error
-import urllib.request
 from datetime import datetime
 from typing import Any
 
@@ -54,30 +52,30 @@ def trail(aws: Aws, region: str, request: dict[str, Any]) -> list[str]:
     An event has the members of CloudTrail's `Event`; times are ISO strings. What it leaves out is taken from its
     `CloudTrailEvent`, which may be an object instead of its JSON text.
     """
-    return tell(aws, "trail", {"region": region, "events": request["events"]})
+    return aws.tell("trail", {"region": region, "events": request["events"]})
 
 
 def forget(aws: Aws, region: str, _request: dict[str, Any]) -> None:
     """Drops all that the account holds; its credentials are nobody's then."""
-    tell(aws, "forget", {"region": region})
+    aws.tell("forget", {"region": region})
+
+
+def administer(aws: Aws, region: str, request: dict[str, Any]) -> dict[str, str]:
+    """Puts the detectors of the account under the GuardDuty administrator `administrator`, or under none if it is null."""
+    return aws.tell("administer", {"region": region, "administrator": request["administrator"]})
+
+
+def trail_of_organization(aws: Aws, region: str, request: dict[str, Any]) -> dict[str, str]:
+    """Lets the account see a trail of the organization whose management account is `owner`; answers name, ARN and bucket."""
+    wanted = ("owner", "name")
+    given = {name: request[name] for name in wanted if name in request}
+    return aws.tell("trail_of_organization", {"region": region} | given)
 
 
 def session(aws: Aws, region: str, request: dict[str, Any]) -> str:
     """Opens a Session Manager session on an instance, which takes an agent on it in AWS, and answers its id."""
     wanted = ("target", "owner", "id")
-    return tell(aws, "session", {"region": region} | {name: request[name] for name in wanted if name in request})
-
-
-def tell(aws: Aws, what: str, body: dict[str, Any]) -> Any:
-    """What a test sets up and no API of AWS takes goes on the server's own paths (`served_private.py`)."""
-    data = json.dumps({"account": aws.account} | body).encode()
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(urllib.request.Request(f"{aws.endpoint}/cordon-test/{what}", data)) as response:
-            return json.load(response)
-    except urllib.error.HTTPError as error:
-        with error:
-            raise ValueError(error.read().decode()) from error
+    return aws.tell("session", {"region": region} | {name: request[name] for name in wanted if name in request})
 
 
 def sign(_aws: Aws, region: str, request: dict[str, Any]) -> dict[str, str]:
@@ -102,6 +100,8 @@ OPERATIONS = {
     "messages": messages,
     "trail": trail,
     "session": session,
+    "administer": administer,
+    "trail_of_organization": trail_of_organization,
     "forget": forget,
 }
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import world_extras as extras
 from world_aws import Aws
+from world_exposed import build_exposed
+from world_sensors import build_sensors
 
 
 def policy(effect: str, action: str, resource: str = "*") -> str:
@@ -20,7 +22,8 @@ def trust(principal: dict[str, str]) -> str:
 def build(aws: Aws, region: str, request: dict[str, Any]) -> dict[str, Any]:
     """A little world: a victim and a bystander of each kind, sharing what they would share in a real account.
 
-    What else may stand in it, each only when the request asks for it, is in `world_extras.py`.
+    What else may stand in it, each only when the request asks for it, is in `world_extras.py`, `world_sensors.py` and
+    `world_exposed.py`.
     """
     network = build_network(aws.client("ec2", region), region, request.get("ipv6", False))
     if request.get("nat"):
@@ -35,7 +38,9 @@ def build(aws: Aws, region: str, request: dict[str, Any]) -> dict[str, Any]:
         **{name: value for name, value in identities.items() if name not in ("role", "profile")},
         **build_channel(aws, region),
     }
-    return built | extras.build_extras(aws, region, request, built)
+    for build_more in (extras.build_extras, build_sensors, build_exposed):
+        built |= build_more(aws, region, request, built)
+    return built
 
 
 def build_network(ec2: Any, region: str, ipv6: bool) -> dict[str, Any]:

@@ -5,13 +5,30 @@ from typing import Any
 from urllib.parse import unquote
 
 from world_aws import Aws
+from world_dump_exposed import dump_buckets, dump_ip_sets, dump_network_acls
+from world_dump_sensors import dump_detectors, dump_event_rules, dump_flow_logs, dump_recorders, dump_trails
+
+# What most worlds have none of. Each costs some calls, so the server is asked first whether there are any.
+SELDOM = {
+    "buckets": dump_buckets,
+    "detectors": dump_detectors,
+    "event_rules": dump_event_rules,
+    "flow_logs": dump_flow_logs,
+    "ip_sets": dump_ip_sets,
+    "recorders": dump_recorders,
+    "trails": dump_trails,
+}
+# A rule of a group and a flow log get a new id when they are made again; their tags stand beside what they say.
+FLEETING = ("sgr-", "fl-")
 
 
 def dump(aws: Aws, region: str, _request: dict[str, Any]) -> dict[str, Any]:
     """All that Cordon could touch, by id; nothing in it changes unless somebody changes it."""
-    return {
+    held = aws.tell("held", {"region": region})
+    return {part: dump_part(aws, region) if part in held else {} for part, dump_part in SELDOM.items()} | {
         "instances": dump_instances(aws, region),
         "network_interfaces": dump_interfaces(aws, region),
+        "network_acls": dump_network_acls(aws, region),
         "security_groups": dump_groups(aws, region),
         "snapshots": dump_snapshots(aws, region),
         "sessions": dump_sessions(aws, region),
@@ -159,6 +176,8 @@ def dump_target_groups(aws: Aws, region: str) -> dict[str, Any]:
 def dump_tags(aws: Aws, region: str) -> dict[str, Any]:
     dumped: dict[str, Any] = {}
     for tag in aws.all_of("ec2", region, "describe_tags", "Tags"):
+        if tag["ResourceId"].startswith(FLEETING):
+            continue
         dumped.setdefault(tag["ResourceId"], {})[tag["Key"]] = tag["Value"]
     return dumped
 

@@ -64,6 +64,11 @@ pub fn error(asked: &Asked, how: How) -> Option<Response<Bytes>> {
         Protocol::RestJson => ("application/json", json!({"__type": code, "message": message}).to_string()),
     };
     let answer = Response::builder().status(status).header(CONTENT_TYPE, kind).header("x-amzn-requestid", "injected");
+    let answer = match asked.protocol {
+        // Where GuardDuty and Lambda say it; the body has at times another name.
+        Protocol::RestJson => answer.header("x-amzn-errortype", code),
+        _ => answer,
+    };
     answer.body(Bytes::from(body)).ok()
 }
 
@@ -89,6 +94,7 @@ fn cancellation(asked: &Asked) -> String {
 /// Status and code; the common errors of each service's API reference.
 fn code(asked: &Asked, how: How) -> Option<(u16, &'static str)> {
     let dynamodb = asked.service == "dynamodb";
+    let guardduty = asked.service == "guardduty";
     let transaction = asked.items > 0;
     Some(match (how, asked.protocol) {
         (How::Cut, _) => return None,
@@ -102,7 +108,10 @@ fn code(asked: &Asked, how: How) -> Option<(u16, &'static str)> {
         (How::Conflict, Protocol::Query) => (409, "ConcurrentModification"),
         (How::Conflict, Protocol::Json) if transaction => (400, CANCELED),
         (How::Conflict, Protocol::Json) if dynamodb => (400, "TransactionConflictException"),
+        (How::Conflict, Protocol::Json) if asked.service == "wafv2" => (400, "WAFOptimisticLockException"),
+        (How::Conflict, Protocol::Json) if asked.service == "events" => (400, "ConcurrentModificationException"),
         (How::Conflict, Protocol::Json) => (400, "ConflictException"),
+        (How::Conflict, Protocol::RestJson) if guardduty => (409, "ConflictException"),
         (How::Conflict, Protocol::RestJson) => (409, "ResourceConflictException"),
         (How::Conflict, Protocol::RestXml) => (409, "OperationAborted"),
         (How::Denied, Protocol::Ec2) => (403, "UnauthorizedOperation"),
@@ -114,6 +123,7 @@ fn code(asked: &Asked, how: How) -> Option<(u16, &'static str)> {
         (How::ServerError, Protocol::Query) if asked.service == "iam" => (500, "ServiceFailure"),
         (How::ServerError, Protocol::Json) if dynamodb => (500, "InternalServerError"),
         (How::ServerError, Protocol::Query | Protocol::Json) => (500, "InternalFailure"),
+        (How::ServerError, Protocol::RestJson) if guardduty => (500, "InternalServerErrorException"),
         (How::ServerError, Protocol::RestJson) => (500, "ServiceException"),
     })
 }
@@ -143,6 +153,8 @@ mod tests {
         let dynamodb = asked(Protocol::Json, "dynamodb", 0);
         let s3 = asked(Protocol::RestXml, "s3", 0);
         let lambda = asked(Protocol::RestJson, "lambda", 0);
+        let guardduty = asked(Protocol::RestJson, "guardduty", 0);
+        let waf = asked(Protocol::Json, "wafv2", 0);
         for (asked, how, status, text) in [
             (&ec2, How::Throttled, 503, "<Response><Errors><Error><Code>RequestLimitExceeded</Code>"),
             (&ec2, How::Denied, 403, "<Response><Errors><Error><Code>UnauthorizedOperation</Code>"),
@@ -154,12 +166,16 @@ mod tests {
             (&dynamodb, How::Throttled, 400, "{\"__type\":\"ThrottlingException\""),
             (&dynamodb, How::Conflict, 400, "{\"__type\":\"TransactionConflictException\""),
             (&s3, How::Denied, 403, "<Error><Code>AccessDenied</Code>"),
+            (&s3, How::Throttled, 503, "<Error><Code>SlowDown</Code>"),
             (&lambda, How::Throttled, 429, "{\"__type\":\"TooManyRequestsException\""),
+            (&guardduty, How::ServerError, 500, "{\"__type\":\"InternalServerErrorException\""),
+            (&waf, How::Conflict, 400, "{\"__type\":\"WAFOptimisticLockException\""),
         ] {
             let answer = error(asked, how).unwrap();
             let body = String::from_utf8_lossy(answer.body());
             assert_eq!(answer.status().as_u16(), status, "{text}");
             assert!(body.contains(text), "{body} lacks {text}");
+            assert_eq!(answer.headers().contains_key("x-amzn-errortype"), asked.protocol == Protocol::RestJson);
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Pure functions over requests. Nothing here is validated; what cannot be read is an empty string.
 
+mod rest;
+
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
@@ -15,7 +17,7 @@ pub enum Protocol {
     Query,
     /// JSON with `x-amz-target`: DynamoDB, SQS, CloudTrail …
     Json,
-    /// The operation is method and path: Lambda, GuardDuty …
+    /// The operation is method and path: Lambda, GuardDuty …; what `rest.rs` knows is called by its name.
     RestJson,
     /// The same with XML: S3.
     RestXml,
@@ -53,6 +55,7 @@ const QUERY_IDS: &[&str] = &[
     "SnapshotId",
     "AssociationId",
     "NetworkAclId",
+    "SecurityGroupRuleId",
     "GroupName",
     "TopicArn",
     "RoleArn",
@@ -60,8 +63,19 @@ const QUERY_IDS: &[&str] = &[
     "Filter.1.Value",
 ];
 
-const JSON_IDS: &[&str] =
-    &["QueueUrl", "TopicArn", "SecretId", "KeyId", "InstanceId", "SessionId", "ConfigurationRecorderName", "Name"];
+const JSON_IDS: &[&str] = &[
+    "QueueUrl",
+    "TopicArn",
+    "SecretId",
+    "KeyId",
+    "InstanceId",
+    "SessionId",
+    "ConfigurationRecorderName",
+    "TrailName",
+    "trailNameList",
+    "Name",
+    "NamePrefix",
+];
 
 /// Reads a request in whatever protocol it is.
 pub fn read(parts: &Parts, body: &[u8]) -> Asked {
@@ -92,14 +106,16 @@ pub fn read(parts: &Parts, body: &[u8]) -> Asked {
             service,
         };
     }
+    let (operation, resource) = rest::known(&service, parts).unwrap_or_else(|| (method_and_path(parts), String::new()));
     Asked {
         protocol: match service.as_str() {
             "s3" | "route53" | "cloudfront" => Protocol::RestXml,
             _ => Protocol::RestJson,
         },
-        operation: rest_operation(parts),
-        resource: String::new(),
-        mutating: parts.method != Method::GET && parts.method != Method::HEAD,
+        // GuardDuty reads by POST what takes a body to ask for.
+        mutating: parts.method != Method::GET && parts.method != Method::HEAD && !is_read(&operation),
+        operation,
+        resource,
         items: 0,
         service,
     }
@@ -117,15 +133,10 @@ fn service(headers: &HeaderMap) -> String {
     scope.unwrap_or_default().to_owned()
 }
 
-/// Method and path, with the sub-resource that S3 names by a parameter without a value (`PUT /bucket?publicAccessBlock`).
-fn rest_operation(parts: &Parts) -> String {
-    let query = parts.uri.query().unwrap_or_default();
-    let aspect = query.split('&').find_map(|pair| match pair.split_once('=') {
-        None | Some((_, "")) => pair.split('=').next().filter(|key| !key.is_empty()),
-        Some(_) => None,
-    });
+/// With the sub-resource that S3 names by a parameter without a value (`PUT /bucket?inventory`).
+fn method_and_path(parts: &Parts) -> String {
     let operation = format!("{} {}", parts.method, parts.uri.path());
-    match aspect {
+    match rest::aspect(parts.uri.query().unwrap_or_default()) {
         Some(aspect) => format!("{operation}?{aspect}"),
         None => operation,
     }
@@ -154,7 +165,9 @@ fn json_resource(body: &Value) -> String {
         let item = body["Key"]["pk"]["S"].as_str().or_else(|| body["Item"]["pk"]["S"].as_str());
         return item.map_or_else(|| table.to_owned(), |item| format!("{table}/{item}"));
     }
-    let id = JSON_IDS.iter().find_map(|key| match (*key, body[*key].as_str()?) {
+    // Of a list the first.
+    let text = |key: &str| body[key].as_str().or_else(|| body[key][0].as_str());
+    let id = JSON_IDS.iter().find_map(|key| match (*key, text(key)?) {
         ("QueueUrl", url) => url.rsplit('/').next(),
         (_, id) => Some(id),
     });
@@ -332,9 +345,46 @@ mod tests {
                 true,
             ),
             (json_call("sqs", "AmazonSQS.SendMessageBatch", queue), Json, "sqs", "SendMessageBatch", "recheck", true),
-            (rest("s3", "PUT", "/bucket?publicAccessBlock"), RestXml, "s3", "PUT /bucket?publicAccessBlock", "", true),
-            (rest("s3", "GET", "/bucket?policy=&x-id=GetBucketPolicy"), RestXml, "s3", "GET /bucket?policy", "", false),
-            (rest("guardduty", "GET", "/detector/d1"), RestJson, "guardduty", "GET /detector/d1", "", false),
+            (
+                json_call("cloudtrail", "CloudTrail_20131101.StartLogging", json!({"Name": "audit"})),
+                Json,
+                "cloudtrail",
+                "StartLogging",
+                "audit",
+                true,
+            ),
+            (
+                json_call("cloudtrail", "CloudTrail_20131101.DescribeTrails", json!({"trailNameList": ["audit"]})),
+                Json,
+                "cloudtrail",
+                "DescribeTrails",
+                "audit",
+                false,
+            ),
+            (
+                query("ec2", "Action=RevokeSecurityGroupIngress&GroupId=sg-1&SecurityGroupRuleId.1=sgr-1"),
+                Ec2,
+                "ec2",
+                "RevokeSecurityGroupIngress",
+                "sg-1",
+                true,
+            ),
+            (rest("s3", "PUT", "/bucket?publicAccessBlock"), RestXml, "s3", "PutPublicAccessBlock", "bucket", true),
+            (
+                rest("s3", "GET", "/bucket?policy=&x-id=GetBucketPolicy"),
+                RestXml,
+                "s3",
+                "GetBucketPolicy",
+                "bucket",
+                false,
+            ),
+            (rest("s3", "GET", "/?x-id=ListBuckets"), RestXml, "s3", "ListBuckets", "", false),
+            (rest("s3", "HEAD", "/bucket"), RestXml, "s3", "HeadBucket", "bucket", false),
+            (rest("s3", "PUT", "/bucket?inventory&id=1"), RestXml, "s3", "PUT /bucket?inventory", "", true),
+            (rest("guardduty", "GET", "/detector/d1"), RestJson, "guardduty", "GetDetector", "d1", false),
+            (rest("guardduty", "POST", "/detector/d1"), RestJson, "guardduty", "UpdateDetector", "d1", true),
+            (rest("guardduty", "POST", "/detector/d1/findings"), RestJson, "guardduty", "ListFindings", "d1", false),
+            (rest("lambda", "PUT", "/functions/f/code"), RestJson, "lambda", "PUT /functions/f/code", "", true),
         ] {
             assert_eq!(asked.protocol, protocol, "{operation}");
             assert_eq!(asked.service, service, "{operation}");

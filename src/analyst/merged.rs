@@ -1,0 +1,62 @@
+//! One report of several targets. Pure.
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use crate::{
+    decision::Treatment,
+    domain::{Outcome, OutcomeKind, Reason, Report, ResidualRisk, Way, fingerprint},
+};
+
+/// Over the plans that wait for a person; over all where none does.
+pub fn whole_plan<'r>(reports: impl Iterator<Item = &'r Report> + Clone) -> Option<String> {
+    let hashes = |waits: bool| {
+        let plans = reports.clone().filter(|report| !waits || report.is_waiting()).filter_map(|r| r.plan.clone());
+        let mut plans: Vec<String> = plans.collect();
+        plans.sort();
+        plans
+    };
+    let plans = if reports.clone().any(Report::is_waiting) { hashes(true) } else { hashes(false) };
+    (!plans.is_empty()).then(|| fingerprint(&plans.join("\n")))
+}
+
+/// What is told of all of them.
+pub fn merge(case: &Treatment, reports: &[(Treatment, Report)]) -> Report {
+    let each = || reports.iter().map(|(_, report)| report);
+    let contained = |report: &Report| matches!(report.outcome.kind, OutcomeKind::Contained | OutcomeKind::Joined);
+    let is = |kind: OutcomeKind| each().any(|report| report.outcome.kind == kind);
+    let kind = if each().all(|report| report.outcome.kind == OutcomeKind::Joined) {
+        OutcomeKind::Joined
+    } else if each().all(contained) {
+        OutcomeKind::Contained
+    } else if is(OutcomeKind::Contained) || is(OutcomeKind::PartiallyContained) {
+        OutcomeKind::PartiallyContained
+    } else {
+        let order =
+            [OutcomeKind::AwaitingApproval, OutcomeKind::NotContained, OutcomeKind::Declined, OutcomeKind::Observed];
+        order.into_iter().find(|kind| is(*kind)).unwrap_or(OutcomeKind::Observed)
+    };
+    let mut reasons: Vec<Reason> = Vec::new();
+    let mut residual: Vec<ResidualRisk> = Vec::new();
+    for (part, report) in reports {
+        for reason in &report.outcome.reasons {
+            reasons.push(Reason { code: reason.code.clone(), text: format!("{}: {}", part.target, reason.text) });
+        }
+        if matches!(report.outcome.kind, OutcomeKind::Declined | OutcomeKind::NotContained) {
+            let why = report.outcome.reasons.first().map_or("", |reason| reason.text.as_str());
+            residual.push(ResidualRisk { way: Way::Open, text: format!("{} is not contained: {why}", part.target) });
+        }
+        for risk in &report.residual {
+            if !residual.contains(risk) {
+                residual.push(risk.clone());
+            }
+        }
+    }
+    residual.extend(case.report.residual.iter().cloned());
+    Report {
+        plan: whole_plan(each()),
+        steps: each().flat_map(|report| report.steps.iter().cloned()).collect(),
+        residual,
+        advice: each().flat_map(|report| report.advice.iter().cloned()).collect(),
+        release: each().any(|report| report.release.is_some()).then(|| format!("cordon release {}", case.incident)),
+        ..case.report(Outcome::new(kind, reasons))
+    }
+}

@@ -1,0 +1,86 @@
+//! An incident with several targets: each is looked at by itself, and people hear of all of them at once.
+
+use super::{Occasion, Responder, Retry};
+use crate::{
+    analyst::{SurveyFailed, merge, whole_plan},
+    decision::Treatment,
+    domain::{Report, Timestamp},
+    journal::{Approval, Approved},
+    notify::Notification,
+};
+use futures::{StreamExt, TryStreamExt, stream};
+
+/// Targets at a time.
+const AT_ONCE: usize = 4;
+
+impl Responder {
+    /// Each target with its occasion; a target for which there is none is left out.
+    ///
+    /// # Errors
+    /// Where a repeat can help: what was done of the other targets is journalled, and joined by the repeat.
+    pub(super) async fn treat_all(
+        &self,
+        case: &Treatment,
+        parts: Vec<(Treatment, Occasion)>,
+        deadline: Option<Timestamp>,
+    ) -> Result<Report, Retry> {
+        let parts = self.divide(parts).await?;
+        let one = async |(part, occasion): (Treatment, Occasion)| {
+            let report = Box::pin(self.treat(&part, &occasion, deadline)).await;
+            (part, report)
+        };
+        let looked: Vec<_> = stream::iter(parts).map(one).buffered(AT_ONCE).collect().await;
+        let mut reports = Vec::new();
+        for (part, report) in looked {
+            reports.push((part, report?));
+        }
+        let report = merge(case, &reports);
+        let report = self.unless_rejected(case, report).await?;
+        let undone = report.outcome.reasons.iter().any(|reason| reason.code == "contained-again");
+        if undone {
+            // News, even if all stands as people were told it does.
+            self.journal().conclude(&case.incident, &report, None, self.now()).await?;
+        }
+        if !self.tell_once(&report).await? && !Notification::is_due(&report) {
+            self.journal().keep_first(&case.incident, &report).await?;
+        }
+        Ok(report)
+    }
+
+    /// An approval binds to all that waited; each target gets its own part of it, or none where the whole is another by now.
+    async fn divide(&self, parts: Vec<(Treatment, Occasion)>) -> Result<Vec<(Treatment, Occasion)>, Retry> {
+        let approved = parts.iter().find_map(|(_, occasion)| match occasion {
+            Occasion::Approved(Approval { plan: Some(plan), .. }) => Some(plan.clone()),
+            _ => None,
+        });
+        let Some(approved) = approved else { return Ok(parts) };
+        let looked = self.observe_each(parts.iter().map(|(part, _)| part)).await?;
+        let is_the_same = whole_plan(looked.iter()).as_deref() == Some(approved.hash.as_str());
+        let mine = |report: &Report| {
+            let hash = report.plan.clone().filter(|_| is_the_same && report.is_waiting())?;
+            Some(Approved { hash, ..approved.clone() })
+        };
+        let divided = parts.into_iter().zip(&looked).map(|((part, _), report)| {
+            let occasion = match mine(report) {
+                Some(plan) => Occasion::Approved(Approval { plan: Some(plan), ..Approval::default() }),
+                None => Occasion::Recheck,
+            };
+            (part, occasion)
+        });
+        Ok(divided.collect())
+    }
+
+    /// The plan of all targets, changing nothing.
+    pub(super) async fn observe_all(&self, case: &Treatment) -> Result<Report, SurveyFailed> {
+        let parts = case.parts();
+        if parts.len() <= 1 {
+            return self.analyst.observe(case).await;
+        }
+        let looked = self.observe_each(parts.iter()).await?;
+        Ok(merge(case, &parts.into_iter().zip(looked).collect::<Vec<_>>()))
+    }
+
+    async fn observe_each<'a>(&self, parts: impl Iterator<Item = &'a Treatment>) -> Result<Vec<Report>, SurveyFailed> {
+        stream::iter(parts).map(|part| self.analyst.observe(part)).buffered(AT_ONCE).try_collect().await
+    }
+}

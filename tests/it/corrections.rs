@@ -1,0 +1,360 @@
+//! What was opened is closed, what was silenced speaks again: seen by boto3, and released or kept as each page says.
+
+use crate::lab::{Lab, Setup, differences, kind, undeclared};
+use anyhow::Result;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// A world with what is to be silenced or opened, and the baseline taken.
+async fn lab(world: &'static [&'static str]) -> Result<Lab> {
+    let lab = Lab::new(Setup { durable: true, interfaces: Some(1), world, ..Setup::default() }).await?;
+    assert_eq!(lab.sweep().await?["failed"], 0, "{:#?}", lab.function.logs());
+    lab.proxy.clear();
+    Ok(lab)
+}
+
+/// The sample of a rule, with these members of its detail set.
+fn record(lab: &Lab, name: &str, members: &[(&str, Value)]) -> Result<Value> {
+    let mut event = lab.record(name)?;
+    for (pointer, value) in members {
+        *event["detail"].pointer_mut(pointer).unwrap_or_else(|| panic!("{name} has no {pointer}")) = value.clone();
+    }
+    Ok(event)
+}
+
+async fn contained(lab: &Lab, event: &Value) -> Result<String> {
+    let report = lab.deliver(event).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    Ok(report["incident"].as_str().unwrap().to_owned())
+}
+
+async fn released(lab: &Lab, incident: &str) -> Result<()> {
+    let output = lab.cordon(&["release", incident]).await?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
+    Ok(())
+}
+
+async fn is_logging(lab: &Lab) -> Result<bool> {
+    Ok(lab.call("cloudtrail", "get_trail_status", json!({"Name": "audit"})).await?["IsLogging"] == true)
+}
+
+fn trail_stopped(lab: &Lab) -> Result<Value> {
+    record(lab, "silencing/trail-stopped", &[("/requestParameters/name", json!("audit"))])
+}
+
+#[tokio::test]
+async fn a_trail_that_was_stopped_logs_again_and_goes_on_after_the_release() -> Result<()> {
+    let lab = lab(&["trail"]).await?;
+    lab.call("cloudtrail", "stop_logging", json!({"Name": "audit"})).await?;
+    let incident = contained(&lab, &trail_stopped(&lab)?).await?;
+    assert!(is_logging(&lab).await?);
+    assert_eq!(lab.changes(), ["StartLogging audit"]);
+    let mail = lab.messages().await?.remove(0);
+    let text = mail["Message"].as_str().unwrap();
+    assert!(text.contains("cloudtrail.trail.logging") && text.contains("aws cloudtrail get-trail-status"), "{text}");
+    released(&lab, &incident).await?;
+    assert!(is_logging(&lab).await?);
+    Ok(())
+}
+
+/// By its ARN, in a region that only sees its shadow, narrowed and with other selectors.
+#[tokio::test]
+async fn a_trail_is_set_back_whole_where_it_is_at_home() -> Result<()> {
+    let lab = lab(&["trail"]).await?;
+    let before = lab.dump().await?;
+    lab.call("cloudtrail", "stop_logging", json!({"Name": "audit"})).await?;
+    let narrowed = json!({"Name": "audit", "IsMultiRegionTrail": false, "IncludeGlobalServiceEvents": false, "EnableLogFileValidation": false});
+    lab.call("cloudtrail", "update_trail", narrowed).await?;
+    let selectors = json!({"TrailName": "audit", "EventSelectors": [{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": false, "DataResources": []}]});
+    lab.call("cloudtrail", "put_event_selectors", selectors).await?;
+    let mut event =
+        record(&lab, "silencing/trail-stopped", &[("/requestParameters/name", json!(lab.id("/trail/arn")))])?;
+    event["region"] = json!("eu-west-1");
+    event["detail"]["awsRegion"] = json!("eu-west-1");
+    contained(&lab, &event).await?;
+    assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test]
+async fn detectors_recorders_rules_and_flow_logs_are_on_again() -> Result<()> {
+    let lab = lab(&["detector", "recorder", "event_rule", "flow_logs"]).await?;
+    let before = lab.dump().await?;
+    let detector = lab.id("/detector").to_owned();
+    let off = json!({"DetectorId": detector, "Enable": false, "Features": [{"Name": "S3_DATA_EVENTS", "Status": "DISABLED"}]});
+    lab.call("guardduty", "update_detector", off).await?;
+    lab.call("config", "stop_configuration_recorder", json!({"ConfigurationRecorderName": "default"})).await?;
+    lab.call("events", "disable_rule", json!({"Name": "cordon-findings"})).await?;
+    lab.call("ec2", "delete_flow_logs", json!({"FlowLogIds": [lab.id("/flow_log")]})).await?;
+    let named = |rule: &str, pointer: &str, name: &str| record(&lab, rule, &[(pointer, json!(name))]);
+    let mut incidents = Vec::new();
+    for event in [
+        named("silencing/detector-disabled", "/requestParameters/detectorId", &detector)?,
+        named("silencing/config-recorder-stopped", "/requestParameters/configurationRecorderName", "default")?,
+        named("silencing/event-rule-silenced", "/requestParameters/name", "cordon-findings")?,
+        named(
+            "silencing/flow-logs-deleted",
+            "/requestParameters/DeleteFlowLogsRequest/FlowLogId/content",
+            lab.id("/flow_log"),
+        )?,
+    ] {
+        incidents.push(contained(&lab, &event).await?);
+    }
+    assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new());
+    for incident in incidents {
+        released(&lab, &incident).await?;
+    }
+    assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new());
+    Ok(())
+}
+
+fn port_opened(lab: &Lab) -> Result<Value> {
+    record(lab, "exposure/port-opened-to-the-world", &[("/requestParameters/groupId", json!(lab.id("/open_group/id")))])
+}
+
+async fn rules_of(lab: &Lab) -> Result<Vec<String>> {
+    let of_group = json!({"Filters": [{"Name": "group-id", "Values": [lab.id("/open_group/id")]}]});
+    let rules = lab.call("ec2", "describe_security_group_rules", of_group).await?;
+    let rules = rules["SecurityGroupRules"].as_array().unwrap().iter().filter(|rule| rule["IsEgress"] == false);
+    let shown = |rule: &Value| {
+        let from = ["CidrIpv4", "CidrIpv6", "PrefixListId"].into_iter().find_map(|name| rule[name].as_str());
+        let from = from.or_else(|| rule["ReferencedGroupInfo"]["GroupId"].as_str()).unwrap_or_default();
+        format!("{} {from}", rule["FromPort"])
+    };
+    let mut rules: Vec<String> = rules.map(shown).collect();
+    rules.sort();
+    Ok(rules)
+}
+
+#[tokio::test]
+async fn only_the_rules_that_let_the_world_in_go_and_come_back() -> Result<()> {
+    let lab = lab(&["open_group"]).await?;
+    let before = lab.dump().await?;
+    let all = rules_of(&lab).await?;
+    let incident = contained(&lab, &port_opened(&lab)?).await?;
+    let closed = ["22 0.0.0.0/0", "22 ::/0"];
+    let left: Vec<String> = all.iter().filter(|rule| !closed.contains(&rule.as_str())).cloned().collect();
+    assert_eq!(rules_of(&lab).await?, left);
+    assert_eq!(all.len() - left.len(), 2);
+    released(&lab, &incident).await?;
+    assert_eq!(rules_of(&lab).await?, all);
+    assert_eq!(undeclared(&before, &lab.dump().await?), Vec::<String>::new());
+    Ok(())
+}
+
+/// AWS Config says that it is so: contained only if somebody was seen to change it, and it was no operator.
+#[tokio::test]
+async fn what_config_says_is_closed_only_where_the_change_was_seen() -> Result<()> {
+    for (author, expected) in
+        [(None, "AwaitingApproval"), (Some("eve"), "Contained"), (Some("ann"), "AwaitingApproval")]
+    {
+        let lab = lab(&["open_group"]).await?;
+        lab.put_policy(&format!("operators: [{{arn: 'arn:aws:iam::{}:user/ann'}}]", lab.account)).await?;
+        let group = lab.id("/open_group/id").to_owned();
+        if let Some(author) = author {
+            let record = json!({"eventName": "AuthorizeSecurityGroupIngress", "eventSource": "ec2.amazonaws.com", "readOnly": false,
+                "eventTime": "2026-11-20T09:15:04Z",
+                "userIdentity": {"type": "IAMUser", "principalId": "AIDACKCEVSQ6C2EXAMPLE", "accountId": lab.account,
+                    "arn": format!("arn:aws:iam::{}:user/{author}", lab.account)},
+                "requestParameters": {"groupId": group}});
+            lab.recorded(json!({"EventName": "AuthorizeSecurityGroupIngress", "EventSource": "ec2.amazonaws.com",
+                "Resources": [{"ResourceName": group}], "EventTime": cordon_support::samples::now_ms() / 1000 - 300,
+                "CloudTrailEvent": record}))
+                .await?;
+        }
+        let mut event = lab.config("ssh-opened")?;
+        event["detail"]["resourceId"] = json!(group);
+        let now = cordon::domain::Timestamp::from_millis(lab.clock.now_ms()).to_string();
+        event["detail"]["newEvaluationResult"]["resultRecordedTime"] = json!(now);
+        let report = lab.deliver(&event).await?;
+        assert_eq!(kind(&report), expected, "{author:?}: {report:#}");
+        // All ports are meant: the rule does not say which, and the policy declares 80 and 443.
+        assert_eq!(rules_of(&lab).await?.len(), if expected == "Contained" { 4 } else { 8 }, "{author:?}");
+    }
+    Ok(())
+}
+
+fn bucket_opened(lab: &Lab, bucket: &str) -> Result<Value> {
+    record(lab, "exposure/bucket-policy-public", &[("/requestParameters/bucketName", json!(lab.id(bucket)))])
+}
+
+#[tokio::test]
+async fn a_bucket_that_was_opened_is_blocked_and_its_settings_come_back() -> Result<()> {
+    let lab = lab(&["bucket"]).await?;
+    let before = lab.dump().await?;
+    let incident = contained(&lab, &bucket_opened(&lab, "/bucket")?).await?;
+    let block = lab.call("s3", "get_public_access_block", json!({"Bucket": lab.id("/bucket")})).await?;
+    let block = block["PublicAccessBlockConfiguration"].as_object().unwrap();
+    assert!(block.len() == 4 && block.values().all(|setting| setting == true), "{block:?}");
+    released(&lab, &incident).await?;
+    assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new());
+    // A person may name it.
+    let named =
+        lab.cordon(&["contain", "bucket", lab.id("/bucket"), "--region", "us-east-1", "--because", "a test"]).await?;
+    assert!(named.status.success(), "{}", String::from_utf8_lossy(&named.stderr));
+    let incidents = lab.incidents().await?;
+    let named = incidents.iter().find(|id| **id != incident).unwrap();
+    lab.recheck(named).await?;
+    lab.call("s3", "get_public_access_block", json!({"Bucket": lab.id("/bucket")})).await?;
+    Ok(())
+}
+
+/// The benign twin of each.
+#[tokio::test]
+async fn what_is_meant_to_be_so_is_left_alone() -> Result<()> {
+    let lab = lab(&["open_group", "website"]).await?;
+    // After the baseline was taken: a recorder that was never on, and a trail.
+    let policy = format!(
+        "public-ports: [22, 80, 443]\npublic-buckets: [{}]\nbreak-glass: [{{unique-id: {}}}]",
+        lab.id("/website_bucket"),
+        lab.id("/user/id")
+    );
+    lab.put_policy(&policy).await?;
+    let before = lab.dump().await?;
+    let recorder = record(
+        &lab,
+        "silencing/config-recorder-stopped",
+        &[("/requestParameters/configurationRecorderName", json!("default"))],
+    )?;
+    for (event, expected, code) in [
+        (port_opened(&lab)?, "Observed", "by-break-glass"),
+        (bucket_opened(&lab, "/website_bucket")?, "Observed", "by-break-glass"),
+        (trail_stopped(&lab)?, "Observed", "by-break-glass"),
+        (recorder, "Observed", "by-break-glass"),
+    ] {
+        let report = lab.deliver(&event).await?;
+        assert_eq!(kind(&report), expected, "{report:#}");
+        assert!(report["decision"].to_string().contains(code), "{report:#}");
+    }
+    lab.put_policy(&policy.lines().take(2).collect::<Vec<_>>().join("\n")).await?;
+    lab.clock.advance(Duration::from_secs(86_400))?;
+    let later = |event: Value| -> Value {
+        let mut event = event;
+        let now = cordon::domain::Timestamp::from_millis(lab.clock.now_ms()).to_string();
+        event["detail"]["eventTime"] = json!(now);
+        event
+    };
+    let recorder = record(
+        &lab,
+        "silencing/config-recorder-stopped",
+        &[("/requestParameters/configurationRecorderName", json!("default"))],
+    )?;
+    for (event, expected, code) in [
+        (later(port_opened(&lab)?), "Observed", "not-open"),
+        (later(bucket_opened(&lab, "/website_bucket")?), "AwaitingApproval", "public-on-purpose"),
+        (later(trail_stopped(&lab)?), "Observed", "not-in-baseline"),
+        (later(recorder), "Observed", "not-in-baseline"),
+    ] {
+        let report = lab.deliver(&event).await?;
+        assert_eq!(kind(&report), expected, "{report:#}");
+        assert!(report["outcome"].to_string().contains(code), "{code}: {report:#}");
+    }
+    assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new());
+    assert_eq!(lab.changes(), Vec::<String>::new());
+    Ok(())
+}
+
+/// Its event was lost: the sweep sees that it is silent, and once CloudTrail says who did it, it is set right.
+#[tokio::test]
+async fn a_sweep_finds_what_is_silent_and_respects_whose_doing_it_is() -> Result<()> {
+    for (author, speaks) in [("eve", true), ("ann", false)] {
+        let lab = lab(&["trail"]).await?;
+        lab.put_policy(&format!("break-glass: [{{arn: 'arn:aws:iam::{}:user/ann'}}]", lab.account)).await?;
+        lab.call("cloudtrail", "stop_logging", json!({"Name": "audit"})).await?;
+        // CloudTrail does not know it yet: nobody acts on what may be an operator's doing.
+        assert_eq!(lab.sweep().await?["failed"], 0, "{:#?}", lab.function.logs());
+        assert!(!is_logging(&lab).await? && lab.messages().await?.is_empty());
+        let record = json!({"eventName": "StopLogging", "eventSource": "cloudtrail.amazonaws.com", "readOnly": false,
+            "eventTime": "2026-11-20T09:15:04Z",
+            "userIdentity": {"type": "IAMUser", "principalId": "AIDACKCEVSQ6C2EXAMPLE", "accountId": lab.account,
+                "arn": format!("arn:aws:iam::{}:user/{author}", lab.account)},
+            "requestParameters": {"name": "audit"}});
+        lab.recorded(json!({"EventName": "StopLogging", "EventSource": "cloudtrail.amazonaws.com", "Resources": [{"ResourceName": "audit"}],
+            "EventTime": cordon_support::samples::now_ms() / 1000 - 60, "CloudTrailEvent": record})).await?;
+        lab.sweep().await?;
+        assert_eq!(is_logging(&lab).await?, speaks, "{author}: {:#?}", lab.function.logs());
+        assert_eq!(lab.messages().await?.len(), 1, "{author}");
+        // Told once, whoever it was.
+        lab.sweep().await?;
+        assert_eq!(lab.messages().await?.len(), 0, "{author}");
+    }
+    Ok(())
+}
+
+/// Whoever stops it every second is followed three times within the hour; then people are woken, and told that it is off.
+#[tokio::test]
+async fn a_correction_that_is_fought_stops_at_the_bound_and_pages() -> Result<()> {
+    let lab = lab(&["trail"]).await?;
+    lab.call("cloudtrail", "stop_logging", json!({"Name": "audit"})).await?;
+    let incident = contained(&lab, &trail_stopped(&lab)?).await?;
+    let (mut kept_on, mut pages) = (0, Vec::new());
+    for _ in 0..8 {
+        for _ in 0..5 {
+            lab.clock.advance(Duration::from_secs(1))?;
+            lab.call("cloudtrail", "stop_logging", json!({"Name": "audit"})).await?;
+        }
+        lab.recheck(&incident).await?;
+        kept_on += usize::from(is_logging(&lab).await?);
+        pages.extend(lab.messages().await?);
+    }
+    assert_eq!(kept_on, 3);
+    let last = pages.pop().unwrap();
+    assert_eq!(last["MessageAttributes"]["urgency"]["Value"], "page");
+    let text = last["Message"].as_str().unwrap();
+    assert!(text.contains("contained again 3 times within an hour") && text.contains("trail audit: now off"), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_cannot_be_set_right_is_refused_with_a_reason_and_nothing_else_is_touched() -> Result<()> {
+    let lab = lab(&["trail", "open_group", "bucket", "detector"]).await?;
+    let off = json!({"DetectorId": lab.id("/detector"), "Enable": false});
+    lab.call("guardduty", "update_detector", off).await?;
+    lab.boto3.request(json!({"op": "administer", "account": lab.account, "administrator": "999988887777"})).await?;
+    lab.boto3
+        .request(json!({"op": "trail_of_organization", "account": lab.account, "owner": "999988887777", "name": "org"}))
+        .await?;
+    lab.call("cloudtrail", "delete_trail", json!({"Name": "audit"})).await?;
+    lab.proxy.clear();
+    let named = |rule: &str, pointer: &str, name: &str| record(&lab, rule, &[(pointer, json!(name))]);
+    let group = "/requestParameters/groupId";
+    for (event, expected, code) in [
+        (named("exposure/port-opened-to-the-world", group, "sg-0000000000000dead")?, "Declined", "vanished"),
+        (named("exposure/port-opened-to-the-world", group, "default")?, "Declined", "no-group-id"),
+        (
+            named("exposure/bucket-policy-public", "/requestParameters/bucketName", "somebody-elses")?,
+            "Declined",
+            "vanished",
+        ),
+        (named("exposure/bucket-policy-public", "/requestParameters/bucketName", "../etc")?, "Declined", "no-bucket"),
+        (named("silencing/trail-deleted", "/requestParameters/name", "audit")?, "NotContained", "sensor-gone"),
+        (
+            named(
+                "silencing/trail-stopped",
+                "/requestParameters/name",
+                "arn:aws:cloudtrail:us-east-1:999988887777:trail/org",
+            )?,
+            "Declined",
+            "organization-trail",
+        ),
+        // A member sees it by its ARN alone.
+        (named("silencing/trail-stopped", "/requestParameters/name", "org")?, "Observed", "not-in-baseline"),
+        (
+            named("silencing/detector-disabled", "/requestParameters/detectorId", lab.id("/detector"))?,
+            "Declined",
+            "managed-by-administrator",
+        ),
+        (named("silencing/trail-stopped", "/requestParameters/name", "not in the baseline")?, "Declined", "no-sensor"),
+    ] {
+        let report = lab.deliver(&event).await?;
+        assert_eq!(kind(&report), expected, "{code}: {report:#}");
+        assert!(report["outcome"].to_string().contains(code), "{code}: {report:#}");
+        if code == "sensor-gone" {
+            let mail = lab.messages().await?.pop().unwrap();
+            assert!(mail["Message"].as_str().unwrap().contains("aws cloudtrail create-trail"), "{mail:#}");
+            assert_eq!(mail["MessageAttributes"]["urgency"]["Value"], "page");
+        }
+    }
+    assert_eq!(lab.changes(), Vec::<String>::new());
+    Ok(())
+}
