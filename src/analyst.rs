@@ -10,19 +10,19 @@ use crate::{
     decision::{Decision, Sensed, Treatment, decide},
     detect::misused,
     domain::{
-        AccountId, Arn, IncidentId, OfferReport, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport,
-        Timestamp, WAITS, Way,
+        AccessKeyResource, AccountId, Arn, Finding, IncidentId, OfferReport, Outcome, OutcomeKind, Reason, Report,
+        ResidualRisk, Resource, Situation, StepReport, Target, Text, Timestamp, UserName, UserType, WAITS, Way,
     },
     engine::State,
     guard::{self, Verdict},
     ingest::Ingested,
     journal::{Journal, JournalError},
     own::Whose,
-    playbooks::{Case, Offer, Plan},
+    playbooks::{Case, Made, Offer, Plan},
     policy::{Mode, Policy, Subject},
     rulebook::RuleBook,
     survey::{
-        Facts, SurveyError,
+        Facts, SurveyError, key_owner, named_user,
         trail::{self, By, Window},
     },
     triage::{self, Context},
@@ -59,6 +59,10 @@ pub struct Survey {
     pub own: Subject,
     /// Why a person must decide, by what was found beside the target.
     pub doubts: Vec<Reason>,
+    /// The access key that the call made.
+    pub made: Option<Made>,
+    /// Whoever is contained by another incident made it: it is counted in a pool of its own.
+    pub is_made: bool,
 }
 
 impl Analyst {
@@ -77,7 +81,8 @@ impl Analyst {
             }
         }
         let sensed = self.watch.sense(ingested, &*self.journal, &*self.aws).await?;
-        let Ok((finding, mut context)) = sensed else { return Ok(sensed) };
+        let Ok((mut finding, mut context)) = sensed else { return Ok(sensed) };
+        self.resolve(&mut finding).await?;
         if !finding.detections.is_empty()
             && let Some(actor) = triage::actor(&finding)
         {
@@ -113,7 +118,7 @@ impl Analyst {
     pub async fn observe(&self, case: &Treatment) -> Result<Report, SurveyFailed> {
         let key = case.target.key();
         let (surveyed, known) = futures::join!(self.survey(case), self.journal.read(&key));
-        let Survey { mut facts, own, doubts } = match surveyed? {
+        let Survey { mut facts, own, doubts, made, .. } = match surveyed? {
             Ok(ours) => ours,
             Err(outcome) => return Ok(case.report(outcome)),
         };
@@ -121,7 +126,7 @@ impl Analyst {
         let incident = held_by.as_ref().unwrap_or(&case.incident);
         facts.complete(&self.aws, incident).await;
         let rules = self.rules.last();
-        let mut plan = match plan(case, &facts, incident, &rules.policy) {
+        let mut plan = match plan(case, &facts, incident, &rules.policy, made.as_ref()) {
             Ok(plan) => plan,
             Err(outcome) => return Ok(case.report(outcome)),
         };
@@ -145,7 +150,7 @@ impl Analyst {
             steps: owed.chain(already).collect(),
             residual: residual(&plan),
             offers: offers(&plan),
-            advice: advice(&plan),
+            advice: advice(case, &plan),
             ..case.report(outcome)
         })
     }
@@ -157,8 +162,15 @@ impl Analyst {
     pub async fn survey(&self, case: &Treatment) -> Result<Surveyed, SurveyFailed> {
         // What an earlier invocation knew of our groups says nothing about now.
         self.aws.quarantine.forget();
-        let (facts, identity, doubts) =
-            futures::join!(Facts::read(&self.aws, &case.target), self.aws.identity(), self.doubts(case));
+        let key = case.target.key();
+        let mark = made_mark(&key);
+        let (facts, identity, doubts, made, is_made) = futures::join!(
+            Facts::read(&self.aws, &case.target),
+            self.aws.identity(),
+            self.doubts(case),
+            self.made(case),
+            self.journal.is_marked(&mark)
+        );
         let not_contained = |code, error: AwsError| match error.is_passing() {
             true => Err(error.into()),
             false => Ok(Err(Outcome::because(OutcomeKind::NotContained, code, error.to_string()))),
@@ -171,11 +183,54 @@ impl Analyst {
             return Ok(Err(outcome));
         }
         match facts {
-            Ok(facts) => Ok(Ok(Survey { facts, own: own(identity), doubts })),
+            Ok(mut facts) => {
+                if let Facts::Address(address) = &mut facts {
+                    let held = self.journal.held(MOST_HELD).await?;
+                    let is_other = |target: &Target| matches!(target, Target::Address { .. }) && target.key() != key;
+                    address.others = held.iter().filter(|held| is_other(&held.target)).count();
+                }
+                Ok(Ok(Survey { facts, own: own(identity), doubts, made, is_made: is_made.unwrap_or(false) }))
+            }
             Err(SurveyError::Refused(code, why)) => Ok(Err(Outcome::because(OutcomeKind::Declined, code, why))),
             Err(SurveyError::Vanished(why)) => Ok(Err(Outcome::because(OutcomeKind::Declined, "vanished", why))),
             Err(SurveyError::Aws(error)) => not_contained("survey-failed", error),
         }
+    }
+
+    /// The key that the call made, as it is now; a key that is gone is none.
+    async fn made(&self, case: &Treatment) -> Option<Made> {
+        let key = case.made_key.as_ref()?;
+        match key_owner(&self.aws, key).await {
+            Ok(Some(owner)) => Some(Ok((owner.status, owner.now, Some(owner.arn)))),
+            Ok(None) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// Puts unique ids to leaked keys and to users whom AWS has put into quarantine: events have names only.
+    async fn resolve(&self, finding: &mut Finding) -> Result<(), SenseError> {
+        let leaked = finding.detections.first().filter(|seen| seen.situation == Situation::LeakedKey);
+        let Some(leaked) = leaked else { return Ok(()) };
+        if let Some((_, name)) = &leaked.subject {
+            let named = match UserName::parse(name.as_str()) {
+                Ok(user) => named_user(&self.aws, &user).await?,
+                Err(_) => None,
+            };
+            let id = named.map(|(_, id)| Text::new(id.as_str())).unwrap_or_default();
+            let user =
+                AccessKeyResource { key: None, principal_id: id, name: name.clone(), user_type: UserType::IamUser };
+            finding.resources = vec![Resource::AccessKey(user)];
+            return Ok(());
+        }
+        for resource in &mut finding.resources {
+            if let Resource::AccessKey(AccessKeyResource { key: Some(key), principal_id, name, .. }) = resource
+                && let Some(owner) = key_owner(&self.aws, key).await?
+            {
+                *principal_id = Text::new(owner.status.user_id.as_str());
+                *name = Text::new(owner.status.user.as_str());
+            }
+        }
+        Ok(())
     }
 
     /// What AWS Config finds may have been so for years, or be an operator's doing: somebody else must have been seen to change it.
@@ -203,6 +258,9 @@ impl Analyst {
     }
 }
 
+/// Containments that are looked through for addresses that are blocked.
+const MOST_HELD: usize = 500;
+
 /// How long before a rule of AWS Config speaks the change may have been: it evaluates within fifteen minutes.
 const CHANGE_SEEN: Duration = Duration::from_secs(30 * 60);
 
@@ -217,6 +275,11 @@ fn by_our_people(record: &Value, policy: &Policy) -> bool {
         let who = Subject::new(&account, arn.and_then(|arn| Arn::parse(arn).ok()), id);
         policy.is_operator(&who) || policy.own_principals.iter().any(|own| own.is(&who))
     })
+}
+
+/// What is marked when whoever is contained turns out to have made this target.
+pub fn made_mark(target: &str) -> String {
+    format!("made#{target}")
 }
 
 /// INVARIANT: the account to act in is the finding's; a namesake in our own account is never touched.
@@ -236,8 +299,14 @@ fn own(identity: &Identity) -> Subject {
 
 /// # Errors
 /// A Declined outcome where nothing can be done safely.
-pub fn plan(case: &Treatment, facts: &Facts, incident: &IncidentId, policy: &Policy) -> Result<Plan, Outcome> {
-    case.playbook()?.plan(facts, &Case { incident, partition: &case.partition, policy, target: &case.target })
+pub fn plan(
+    case: &Treatment,
+    facts: &Facts,
+    incident: &IncidentId,
+    policy: &Policy,
+    made: Option<&Made>,
+) -> Result<Plan, Outcome> {
+    case.playbook()?.plan(facts, &Case { incident, partition: &case.partition, policy, target: &case.target, made })
 }
 
 pub fn allowed<'p>(plan: &'p Plan, verdicts: &[Verdict]) -> impl Iterator<Item = (u8, &'p AnyChange)> {
@@ -313,8 +382,10 @@ pub fn offers(plan: &Plan) -> Vec<OfferReport> {
     plan.offers.iter().map(one).collect()
 }
 
-pub fn advice(plan: &Plan) -> Vec<(String, String)> {
-    plan.advice.iter().map(|advice| (advice.why.clone(), advice.command.clone())).collect()
+/// What is known to be of use before the account is read, and after.
+pub fn advice(case: &Treatment, plan: &Plan) -> Vec<(String, String)> {
+    let of_plan = plan.advice.iter().map(|advice| (advice.why.clone(), advice.command.clone()));
+    case.report.advice.iter().cloned().chain(of_plan).collect()
 }
 
 pub fn shown(stage: u8, change: &AnyChange, state: &str) -> StepReport {

@@ -317,6 +317,7 @@ fn is_throttling(code: &str) -> bool {
 fn is_missing(code: &str) -> bool {
     code == "NoSuchEntity"
         || code == "NoSuchBucket"
+        || code == "WAFNonexistentItemException"
         || code == "NotFound"
         || code.ends_with(".NotFound")
         || code.ends_with("NotFoundException")
@@ -342,7 +343,7 @@ const DENIED: [&str; 7] = [
     "UnrecognizedClientException",
 ];
 
-const CONFLICTS: [&str; 9] = [
+const CONFLICTS: [&str; 10] = [
     "ConcurrentModification",
     "ConditionalCheckFailedException",
     "ConflictException",
@@ -352,6 +353,7 @@ const CONFLICTS: [&str; 9] = [
     "ResourceContention",
     "TransactionCanceledException",
     "TransactionConflictException",
+    "WAFOptimisticLockException",
 ];
 
 /// The shared HTTP client; writes the incident into the user agent, which is not part of the signature.

@@ -3,8 +3,8 @@
 
 use crate::{
     domain::{
-        Finding, IncidentId, Lifecycle, Outcome, OutcomeKind, Partition, Report, ResidualRisk, Situation, Source,
-        Target, Text, Timestamp, Way,
+        AccessKeyId, Finding, IncidentId, Lifecycle, Outcome, OutcomeKind, Partition, Report, ResidualRisk, Situation,
+        Source, Target, Text, Timestamp, Way,
     },
     playbooks::{self, Playbook},
     policy::{Mode, Policy, Rules},
@@ -55,6 +55,9 @@ pub struct Treatment {
     /// Where only a rule of AWS Config speaks, when it did: somebody must have been seen to change the target before that.
     #[serde(default)]
     pub change_until: Option<Timestamp>,
+    /// The access key that the call made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_key: Option<AccessKeyId>,
     /// The rules by which it was judged.
     #[serde(default)]
     pub rules: String,
@@ -94,7 +97,12 @@ impl Treatment {
             target: target.clone(),
             also: Vec::new(),
             part_of: Some(whole.clone()),
-            report: Report { target: Some(target.to_string()), residual: Vec::new(), ..self.report.clone() },
+            report: Report {
+                target: Some(target.to_string()),
+                residual: Vec::new(),
+                advice: Vec::new(),
+                ..self.report.clone()
+            },
             ..self.clone()
         };
         self.targets().map(part).collect()
@@ -149,6 +157,7 @@ pub fn decide(sensed: Sensed, rules: &Rules, ceiling: Mode, now: Timestamp) -> D
                 evidence_from: judged.finding.last_seen.or(judged.finding.updated),
                 first_seen: judged.finding.first_seen,
                 judged: Some(now),
+                made_key: judged.finding.call.as_ref().and_then(|call| call.made_key.clone()),
                 change_until: (judged.finding.source == Source::Config).then(|| judged.finding.updated.unwrap_or(now)),
                 rules: rules.stamp(),
                 report: Report {
@@ -192,12 +201,16 @@ fn course(finding: &Finding, triage: &Triage, policy: &Policy) -> Result<Course,
         let why = format!("the policy does not say what the alarm `{alarm}` means");
         return ended(OutcomeKind::Ignored, "alarm-not-named", &why);
     }
+    let why = triage.reasons.first().map_or("", |reason| reason.text.as_str());
+    if triage.situation == Situation::AttackedOnly && policy.address_blocks.is_empty() {
+        let why = format!("nothing is blocked, because the policy lists nothing in `address-blocks`: {why}");
+        return ended(OutcomeKind::Observed, "attacked-only", &why);
+    }
     let Some(playbook) = playbooks::for_situation(triage.situation) else {
-        let why = triage.reasons.first().map_or("", |reason| reason.text.as_str());
-        let code = if triage.situation == Situation::AttackedOnly { "attacked-only" } else { "no-playbook" };
-        return ended(OutcomeKind::Observed, code, &format!("no playbook for `{}`: {why}", triage.situation));
+        let why = format!("no playbook for `{}`: {why}", triage.situation);
+        return ended(OutcomeKind::Observed, "no-playbook", &why);
     };
-    let (targets, listed) = triage::targets(finding, triage)?;
+    let (targets, listed) = triage::targets(finding, triage, policy)?;
     let mut targets = targets.into_iter();
     let Some(target) = targets.next() else {
         return ended(OutcomeKind::Observed, "nothing-to-contain", "the finding names nothing that can be contained");
@@ -213,6 +226,9 @@ impl Decision {
         }
     }
 }
+
+/// What the command is for that a record's own call is taken back by.
+const UNDO: &str = "take back what the call did, once it is understood";
 
 impl Judged {
     /// The report as far as it goes without the account.
@@ -232,6 +248,7 @@ impl Judged {
             remote: finding.remote.clone(),
             is_expected: self.assessment.is_expected,
             decision: triage.reasons.iter().chain(&self.assessment.reasons).cloned().collect(),
+            advice: finding.call.iter().filter_map(|call| Some((UNDO.to_owned(), call.undo.clone()?))).collect(),
             gaps: finding.gaps.iter().map(ToString::to_string).collect(),
             ..Report::without_finding(outcome)
         }

@@ -87,8 +87,8 @@ impl Responder {
     /// Only where a repeat of the message can help.
     pub async fn handle_queued(&self, event: &str, deadline: Option<Timestamp>) -> Result<Report, Retry> {
         let ingested = match ingest::event(event) {
-            Ingested::Finding(_) => {
-                let why = "a finding of GuardDuty comes straight from EventBridge, never through a queue";
+            Ingested::Finding(_) | Ingested::Health(_) | Ingested::Scan(_) => {
+                let why = "findings of GuardDuty and AWS Health come straight from EventBridge, never through a queue";
                 Ingested::Ended(Outcome::because(OutcomeKind::Ignored, "finding-from-a-queue", why))
             }
             other => other,
@@ -125,6 +125,13 @@ impl Responder {
         let report = match self.analyst.decide(sensed, self.now()) {
             Decision::Ended { judged: None, outcome } => Report::without_finding(outcome),
             Decision::Ended { judged: Some(judged), outcome } => {
+                // That nothing is to be done is judged by the rules in force too: the policy may list what would be done.
+                let judged_by = self.analyst.rules.last().stamp();
+                match self.analyst.rules.read().await {
+                    Ok(rules) if rules.stamp() != judged_by => return Err(Retry::RulesChanged),
+                    Ok(_) => {}
+                    Err(error) => tracing::error!(%error, "judged by the rules that are known"),
+                }
                 let report = judged.report(outcome);
                 if Notification::is_due(&report) {
                     self.journal().open(&judged.incident, None, self.now()).await?;
@@ -321,7 +328,13 @@ impl Responder {
             }
             Err(error) => return Err(error.into()),
         };
-        self.journal().conclude(incident, report, digest.as_deref(), self.now()).await?;
+        let mut kept = report.clone();
+        if kept.investigation.is_none() {
+            // A later look does not look into the past again.
+            let known = self.journal().incident(incident).await?.and_then(|record| record.report);
+            kept.investigation = known.and_then(|report| report.investigation);
+        }
+        self.journal().conclude(incident, &kept, digest.as_deref(), self.now()).await?;
         Ok(digest.is_some())
     }
 

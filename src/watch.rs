@@ -4,7 +4,7 @@
 use crate::{
     aws::AwsError,
     decision::Sensed,
-    detect::{Detector, Identified, OURS, RuleError, alarmed, changed, evaluated},
+    detect::{Detector, Identified, OURS, RuleError, alarmed, changed, evaluated, leaked, scanned},
     domain::{Finding, Timestamp},
     ingest::{Compliance, Evaluation, Ingested},
     journal::{JournalError, Tallies},
@@ -72,6 +72,8 @@ impl Watch {
             },
             Ingested::Change(change) => changed(&change),
             Ingested::Alarm(alarm) => alarmed(&alarm),
+            Ingested::Health(health) => leaked(&health),
+            Ingested::Scan(scan) => scanned(&scan),
         };
         Ok(finding.map(|finding| (finding, Context::default())))
     }

@@ -101,7 +101,10 @@ impl Action for FlowLog {
         to.only_on(OPERATION)?;
         let call = aws.ec2(&self.region).create_flow_logs().resource_type(self.of.kind()).resource_ids(self.of.id());
         let call = call.traffic_type(TrafficType::All).log_destination_type(LogDestinationType::S3);
-        let answer = call.log_destination(self.to.as_str()).send().await.map_err(classify(OPERATION))?;
+        let answer = match call.log_destination(self.to.as_str()).send().await.map_err(classify(OPERATION)) {
+            Err(AwsError::Rejected { code, .. }) if code == "FlowLogAlreadyExists" => return Ok(()),
+            other => other?,
+        };
         // What was not made is said in the answer, not by an error.
         let refused = answer.unsuccessful().iter().find_map(|one| one.error());
         match refused {

@@ -4,6 +4,7 @@
 //! only the engine can name [`Aws`].
 
 mod access_key_status;
+mod acl_entry;
 mod bucket_access;
 mod connection_tracking;
 mod detector;
@@ -15,6 +16,8 @@ mod instance_power;
 mod instance_profile;
 mod instance_tag;
 mod interface_groups;
+mod ip_set_address;
+mod object_tags;
 mod policy_document;
 mod quarantine;
 mod recorded;
@@ -36,6 +39,7 @@ mod user_inline_deny;
 mod volume_retention;
 
 pub use access_key_status::{AccessKeyStatus, KeyStatus, access_keys};
+pub use acl_entry::{AclEntry, AclState, OWN_NUMBERS, denies};
 pub use bucket_access::{AccessBlock, BucketAccess, access_block, made};
 pub use connection_tracking::{ConnectionTracking, Timeouts};
 pub use detector::{Detector, DetectorFeatures, detector, features_on};
@@ -47,6 +51,8 @@ pub use instance_power::{InstancePower, Power};
 pub use instance_profile::{Association, InstanceProfile};
 pub use instance_tag::{InstanceTag, TagValue};
 pub use interface_groups::{Group, Groups, InterfaceGroups, PASSING};
+pub use ip_set_address::{IpSetAddress, Member};
+pub use object_tags::{ObjectTags, TagSet};
 pub use policy_document::{PolicyState, inline_size};
 pub use quarantine::{OwnGroup, OwnGroups, PERMISSIONS as QUARANTINE_PERMISSIONS, QuarantineCache};
 pub use recorded::Recorded;
@@ -414,6 +420,9 @@ actions! {
     Recorder => "recorder.rs",
     EventRule => "event_rule.rs",
     FlowLog => "flow_log.rs",
+    ObjectTags => "object_tags.rs",
+    AclEntry => "acl_entry.rs",
+    IpSetAddress => "ip_set_address.rs",
 }
 
 #[cfg(test)]

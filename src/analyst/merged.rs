@@ -55,7 +55,8 @@ pub fn merge(case: &Treatment, reports: &[(Treatment, Report)]) -> Report {
         plan: whole_plan(each()),
         steps: each().flat_map(|report| report.steps.iter().cloned()).collect(),
         residual,
-        advice: each().flat_map(|report| report.advice.iter().cloned()).collect(),
+        investigation: each().find_map(|report| report.investigation.clone()),
+        advice: case.report.advice.iter().chain(each().flat_map(|report| &report.advice)).cloned().collect(),
         release: each().any(|report| report.release.is_some()).then(|| format!("cordon release {}", case.incident)),
         ..case.report(Outcome::new(kind, reasons))
     }

@@ -119,6 +119,13 @@ fn page(record: &IncidentRecord, containments: &[Containment]) -> String {
             lines.push(format!("           undo: {}", step.undo));
         }
         lines.extend(report.residual.iter().map(|risk| format!("open       {}", risk.text)));
+        if let Some(found) = &report.investigation {
+            lines.extend(found.lines().map(|said| format!("before     {said}")));
+            lines.extend(found.most.iter().map(|(name, count)| format!("           {count} {name}")));
+            lines.extend(found.from_addresses.iter().map(|address| format!("           from {address}")));
+            lines.extend(found.made.iter().map(|made| format!("           made {made}")));
+            lines.extend(found.suggests.iter().map(|command| format!("           {command}")));
+        }
         for (why, command) in &report.advice {
             lines.push(format!("next       {why}"));
             lines.push(format!("           {command}"));

@@ -154,7 +154,7 @@ pub fn alarmed(alarm: &Alarm) -> Result<Box<Finding>, Outcome> {
     Ok(finding)
 }
 
-fn detection(
+pub(super) fn detection(
     rule: &str,
     title: &str,
     situation: Situation,
@@ -177,7 +177,12 @@ fn detection(
     }
 }
 
-fn finding(source: Source, about: &About, shown: String, detection: Detection) -> Result<Box<Finding>, Outcome> {
+pub(super) fn finding(
+    source: Source,
+    about: &About,
+    shown: String,
+    detection: Detection,
+) -> Result<Box<Finding>, Outcome> {
     // The same on the same thing is one problem for a day.
     let day = about.at.map_or(0, |at| at.millis().div_euclid(86_400_000));
     let thing = fingerprint(&format!("{shown}\n{:?}\n{}\n{day}", about.region, about.resource));
@@ -208,6 +213,7 @@ fn finding(source: Source, about: &About, shown: String, detection: Detection) -
         action: None,
         direction: None,
         remote: Vec::new(),
+        amazons: Vec::new(),
         gaps: Vec::new(),
         detections: vec![detection],
         call: None,

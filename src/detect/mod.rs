@@ -11,16 +11,19 @@ mod network;
 mod patterns;
 mod rule;
 mod silent;
+mod told;
+mod undo;
 
 pub use check::{Checked, check, samples, whole};
 pub use config::{Identified, alarmed, changed, evaluated};
 pub use config_rules::{CONFIG_RULES, ConfigRule};
 pub use document::{DERIVED, Document};
 pub use near::Near;
-pub use network::{LiveRule, world_open};
+pub use network::{LiveRule, is_private, world_open};
 pub use patterns::{Pattern, patterns};
 pub use rule::{By, Count, Denied, Level, Meta, Ours, Rule, RuleError, documents, read};
 pub use silent::{Author, silent};
+pub use told::{leaked, scanned};
 
 use crate::{
     domain::{
@@ -286,6 +289,9 @@ impl Sighting<'_> {
             name: record.name.clone(),
             service: record.service.clone(),
             by_service: document.says("by_service"),
+            by_aws: document.says("by_aws"),
+            made_key: undo::made_key(record),
+            undo: undo::command(record),
             actor: document.text("cordon.actor").map(|actor| Text::new(&actor)).unwrap_or_default(),
             caller: caller.arn.clone(),
             from: record.from.as_str().parse().ok(),
@@ -324,6 +330,7 @@ impl Sighting<'_> {
             action: None,
             direction: None,
             remote: Some(record.from.clone()).into_iter().filter(|from| !from.as_str().is_empty()).collect(),
+            amazons: Vec::new(),
             gaps: record.gaps(),
             detections,
             call: Some(call),

@@ -4,7 +4,7 @@
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
-    net::{Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 /// Wider than these is the world: /8 of IPv4 has 16 million addresses, no provider has a /16 of IPv6.
@@ -85,6 +85,20 @@ pub fn world_open(rules: &[LiveRule<'_>]) -> Vec<bool> {
         }
     }
     open
+}
+
+/// Whether nobody outside can have the address: private, of this machine, of this link, of many, or of nobody.
+pub fn is_private(address: IpAddr) -> bool {
+    let special = address.is_loopback() || address.is_multicast() || address.is_unspecified();
+    let prefix = match address {
+        IpAddr::V4(v4) => Prefix::V4(u32::from(v4), 32),
+        IpAddr::V6(v6) => Prefix::V6(u128::from(v6), 128),
+    };
+    let linked = match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    special || linked || prefix.is_private()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

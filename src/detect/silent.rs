@@ -72,6 +72,7 @@ pub fn silent(
         action: None,
         direction: None,
         remote: Vec::new(),
+        amazons: Vec::new(),
         gaps: Vec::new(),
         detections: vec![Detection {
             rule: "sensor-silent".to_owned(),

@@ -2,10 +2,10 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::{
-    AccessKeyId, AccountId, Arn, Confidence, FindingId, FindingType, Impact, InstanceId, Partition, Region, Score,
-    Severity, Situation, Text, Timestamp, VpcId,
+    AccessKeyId, AccountId, Arn, BucketName, Confidence, FindingId, FindingType, Impact, InstanceId, ObjectKey,
+    Partition, Region, Score, Severity, Situation, Text, Timestamp, VersionId, VpcId,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Of resources and principals that people are told of.
@@ -42,6 +42,8 @@ pub struct Finding {
     pub direction: Option<Direction>,
     /// Addresses and domains of the other side, for people to read.
     pub remote: Vec<Text>,
+    /// Of them, those that are Amazon's: whoever is behind one shares it with others.
+    pub amazons: Vec<Text>,
     pub gaps: Vec<Gap>,
     /// What our rules saw, the worst first; none where the sensor judged itself.
     pub detections: Vec<Detection>,
@@ -56,6 +58,8 @@ pub enum Source {
     CloudTrail,
     Config,
     Alarm,
+    /// AWS Health.
+    Health,
 }
 
 /// What one rule saw.
@@ -88,6 +92,12 @@ pub struct Call {
     pub caller: Option<Arn>,
     pub from: Option<std::net::IpAddr>,
     pub by_service: bool,
+    /// AWS of its own accord, for nobody.
+    pub by_aws: bool,
+    /// The access key that the call made.
+    pub made_key: Option<AccessKeyId>,
+    /// The command that takes back what the call did, for a person.
+    pub undo: Option<String>,
     pub on_self: bool,
     pub world_open: bool,
     pub sensitive_port: bool,
@@ -112,6 +122,7 @@ impl Finding {
             Resource::Instance(instance) => format!("instance {}", instance.id),
             Resource::AccessKey(key) if key.name.as_str().is_empty() => format!("principal {}", key.principal_id),
             Resource::AccessKey(key) => format!("principal {} ({})", key.name, key.principal_id),
+            Resource::Object(object) => format!("object {object}"),
             Resource::Named { what, name } => format!("{what} {name}"),
             Resource::Other { what, name } => format!("{what} {name}"),
         };
@@ -159,6 +170,7 @@ impl fmt::Display for Gap {
 pub enum Resource {
     Instance(InstanceResource),
     AccessKey(AccessKeyResource),
+    Object(ObjectResource),
     /// What a rule names: a trail, a group, a key, …
     Named {
         what: Text,
@@ -179,6 +191,22 @@ pub struct InstanceResource {
     pub profile: Option<Arn>,
     /// Lets its route tables be read beside the instance; believed only if its interfaces say the same.
     pub vpc: Option<VpcId>,
+}
+
+/// An object of S3, or one version of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ObjectResource {
+    pub bucket: BucketName,
+    /// A stranger's text.
+    pub key: ObjectKey,
+    pub version: Option<VersionId>,
+}
+
+impl fmt::Display for ObjectResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = self.version.as_ref().map(|version| format!(" version {version}")).unwrap_or_default();
+        write!(f, "{}/{}{version}", self.bucket, Text::new(self.key.as_str()))
+    }
 }
 
 /// Whose credentials were used.

@@ -114,6 +114,10 @@ ids! {
     RecorderName, "name of a recorder", |s| (1..=256).contains(&s.len()) && s.bytes().all(is_plain);
     /// 1 to 64 letters, digits, `.`, `_` and `-` (EventBridge API reference, RuleName).
     EventRuleName, "name of an event rule", |s| (1..=64).contains(&s.len()) && s.bytes().all(is_plain);
+    /// 1 to 1,024 bytes without control characters (S3 user guide, "Naming Amazon S3 objects"); a stranger's text.
+    ObjectKey, "object key", |s| (1..=1024).contains(&s.len()) && !s.chars().any(char::is_control);
+    /// Of an object: up to 1,024 characters that are URL-ready (S3 user guide, "Versioning").
+    VersionId, "version id", |s| (1..=1024).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     /// `fl-` and 8 or 17 hexadecimal digits.
     FlowLogId, "flow log id", |s| is_hex_id(s, "fl-");
     /// The name of a rule of AWS Config: 1 to 128 characters, of which Config itself asks only that one is no white space (ConfigRuleName); here none that

@@ -2,12 +2,12 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::{
-    AccessKeyId, AccountId, Arn, BucketName, FindingId, GroupId, IdError, InstanceId, Partition, Region, RoleId,
-    RoleName, SensorId, SessionName, UserId, UserName, VpcId,
+    AccessKeyId, AccountId, Arn, BucketName, FindingId, GroupId, IdError, InstanceId, ObjectResource, Partition,
+    Region, RoleId, RoleName, SensorId, SessionName, SubnetId, UserId, UserName, VpcId, fingerprint,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 /// One resource or principal to contain. Principals carry their unique id: a name alone is no identity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -59,6 +59,23 @@ pub enum Target {
         region: Region,
         sensor: SensorId,
     },
+    Object {
+        account: AccountId,
+        region: Region,
+        object: ObjectResource,
+    },
+    /// An address that attacks, with the lists that the policy allows to put it on.
+    Address {
+        account: AccountId,
+        region: Region,
+        address: IpAddr,
+        #[serde(default)]
+        subnets: Vec<SubnetId>,
+        #[serde(default)]
+        sets: Vec<Arn>,
+        #[serde(default)]
+        is_amazons: bool,
+    },
     /// The account itself, where nothing smaller can be named: its root user.
     Account {
         account: AccountId,
@@ -76,6 +93,11 @@ impl Target {
             Self::SecurityGroup { account, region, id, .. } => format!("{account}#{region}#security-group#{id}"),
             Self::Bucket { account, name, .. } => format!("{account}#global#bucket#{name}"),
             Self::Sensor { account, region, sensor } => format!("{account}#{region}#sensor#{sensor}"),
+            Self::Address { account, region, address, .. } => format!("{account}#{region}#address#{address}"),
+            // A key may be as long as a key of the table.
+            Self::Object { account, object, .. } => {
+                format!("{account}#global#object#{}#{}", object.bucket, fingerprint(&format!("{object:?}")))
+            }
             Self::Account { account, .. } => format!("{account}#global#account"),
         }
     }
@@ -88,6 +110,8 @@ impl Target {
             | Self::SecurityGroup { account, .. }
             | Self::Bucket { account, .. }
             | Self::Sensor { account, .. }
+            | Self::Object { account, .. }
+            | Self::Address { account, .. }
             | Self::Account { account, .. } => account,
         }
     }
@@ -98,7 +122,9 @@ impl Target {
             Self::Instance { region, .. }
             | Self::SecurityGroup { region, .. }
             | Self::Bucket { region, .. }
-            | Self::Sensor { region, .. } => Some(region),
+            | Self::Sensor { region, .. }
+            | Self::Object { region, .. }
+            | Self::Address { region, .. } => Some(region),
             Self::User { .. } | Self::RoleSession { .. } | Self::Account { .. } => None,
         }
     }
@@ -109,7 +135,7 @@ impl Target {
             Self::SecurityGroup { id, .. } => Some(id.as_str()),
             Self::Bucket { name, .. } => Some(name.as_str()),
             Self::Sensor { sensor, .. } => Some(sensor.name()),
-            Self::Instance { .. } | Self::User { .. } | Self::RoleSession { .. } | Self::Account { .. } => None,
+            _ => None,
         }
     }
 }
@@ -125,6 +151,8 @@ impl fmt::Display for Target {
             Self::SecurityGroup { account, region, id, .. } => write!(f, "security group {id} ({account}, {region})"),
             Self::Bucket { account, region, name } => write!(f, "bucket {name} ({account}, {region})"),
             Self::Sensor { account, region, sensor } => write!(f, "{sensor} ({account}, {region})"),
+            Self::Address { account, region, address, .. } => write!(f, "address {address} ({account}, {region})"),
+            Self::Object { account, region, object } => write!(f, "object {object} ({account}, {region})"),
             Self::Account { account, .. } => write!(f, "root of account {account}"),
         }
     }

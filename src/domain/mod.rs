@@ -14,17 +14,19 @@ mod timestamp;
 pub use text::fingerprint;
 
 pub use finding::{
-    AccessKeyResource, Action, Call, Detection, Direction, Finding, Gap, InstanceResource, Lifecycle, Resource, Role,
-    Source, UserType,
+    AccessKeyResource, Action, Call, Detection, Direction, Finding, Gap, InstanceResource, Lifecycle, ObjectResource,
+    Resource, Role, Source, UserType,
 };
 pub use ids::{
     AccessKeyId, AccountId, Arn, BucketName, ConfigRuleName, CredentialId, DetectorId, DeviceName, EventRuleName,
-    FindingId, FindingType, FlowLogId, GroupId, GroupRuleId, IdError, InstanceId, InterfaceId, NetworkAclId, Partition,
-    ProfileId, ProfileName, RecorderName, Region, RoleId, RoleName, ScalingGroupName, SessionName, SsmSessionId,
-    SubnetId, TargetId, TrailName, UserId, UserName, VolumeId, VpcId,
+    FindingId, FindingType, FlowLogId, GroupId, GroupRuleId, IdError, InstanceId, InterfaceId, NetworkAclId, ObjectKey,
+    Partition, ProfileId, ProfileName, RecorderName, Region, RoleId, RoleName, ScalingGroupName, SessionName,
+    SsmSessionId, SubnetId, TargetId, TrailName, UserId, UserName, VersionId, VolumeId, VpcId,
 };
 pub use incident::{IncidentId, Target};
-pub use outcome::{OfferReport, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, WAITS, Way};
+pub use outcome::{
+    Investigation, OfferReport, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, WAITS, Way,
+};
 pub use sensor::SensorId;
 pub use severity::{Score, Severity};
 pub use situation::{Confidence, Evidence, Impact, Situation, Standing};

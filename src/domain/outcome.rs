@@ -1,7 +1,7 @@
 //! How an event ended, and the one report that messages, logs and the command line are made of.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{IncidentId, Severity, Text, Timestamp};
+use super::{IncidentId, Severity, Text, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, fmt};
 
@@ -120,10 +120,79 @@ pub struct Report {
     /// What a person does next, as commands that nobody has run: why, and the command.
     #[serde(default)]
     pub advice: Vec<(String, String)>,
+    /// What whoever is contained did before.
+    #[serde(default)]
+    pub investigation: Option<Investigation>,
     /// The operator's command that puts it all back; `None` where there is nothing durable to release from.
     #[serde(default)]
     pub release: Option<String>,
     pub gaps: Vec<String>,
+}
+
+/// What whoever is contained did before, by CloudTrail. Its last minutes come late.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Investigation {
+    pub from: Timestamp,
+    pub calls: u32,
+    /// Of them, those that failed.
+    pub failed: u32,
+    /// There were more than were looked through.
+    pub is_cut: bool,
+    /// The calls made most often, and how often.
+    pub most: Vec<(Text, u32)>,
+    pub from_addresses: Vec<Text>,
+    /// What stays of it: users, keys, roles, instances.
+    pub made: Vec<Text>,
+    /// Commands that contain or show them.
+    pub suggests: Vec<String>,
+    /// What is found against them is counted in a pool of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made_users: Vec<UserId>,
+}
+
+impl Default for Investigation {
+    fn default() -> Self {
+        Self {
+            from: Timestamp::from_millis(0),
+            calls: 0,
+            failed: 0,
+            is_cut: false,
+            most: Vec::new(),
+            from_addresses: Vec::new(),
+            made: Vec::new(),
+            suggests: Vec::new(),
+            made_users: Vec::new(),
+        }
+    }
+}
+
+impl Investigation {
+    /// The three lines that a message has room for: how much, from where, what stays.
+    pub fn lines(&self) -> [String; 3] {
+        let listed = |items: Vec<String>, none: &str, most: usize| match items.len() {
+            0 => none.to_owned(),
+            n if n > most => {
+                format!("{} and {} more", items.iter().take(most).cloned().collect::<Vec<_>>().join(", "), n - most)
+            }
+            _ => items.join(", "),
+        };
+        let more = if self.is_cut { "at least " } else { "" };
+        let most = self.most.iter().map(|(name, count)| format!("{name} ({count})")).collect();
+        [
+            format!(
+                "{more}{} calls since {}, {} of them failed: {}",
+                self.calls,
+                self.from,
+                self.failed,
+                listed(most, "none that CloudTrail knows yet", 5)
+            ),
+            format!(
+                "from {}",
+                listed(self.from_addresses.iter().map(ToString::to_string).collect(), "nowhere that it knows", 5)
+            ),
+            format!("made {}", listed(self.made.iter().map(ToString::to_string).collect(), "nothing that stays", 6)),
+        ]
+    }
 }
 
 /// What `cordon approve --with NAME` has done.
@@ -194,6 +263,7 @@ impl Report {
             residual: Vec::new(),
             offers: Vec::new(),
             advice: Vec::new(),
+            investigation: None,
             release: None,
             gaps: Vec::new(),
         }

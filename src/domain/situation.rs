@@ -51,6 +51,10 @@ situations! {
     PrivilegeEscalation = "privilege-escalation",
     /// Another change of who may do what.
     IamChanged = "iam-changed",
+    /// AWS itself found an access key where everybody finds it.
+    LeakedKey = "leaked-key",
+    /// Malware was found in an object.
+    MalwareFound = "malware-found",
     /// A port of the network was opened to the world.
     ExposedPort = "exposed-port",
     /// Another change of a security group.

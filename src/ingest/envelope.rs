@@ -1,7 +1,7 @@
 //! The EventBridge envelope: which sensor speaks.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{Ingested, alarm, cloudtrail, config, ended, guardduty};
+use super::{Ingested, alarm, cloudtrail, config, ended, guardduty, health, scan};
 use crate::domain::{OutcomeKind, Text};
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use serde_json::Value;
@@ -22,6 +22,10 @@ pub fn open(mut value: Value) -> Ingested {
     };
     match (event.source.as_str(), event.detail_type.as_str()) {
         ("aws.guardduty", "GuardDuty Finding") => guardduty::finding(&event.detail),
+        ("aws.guardduty", "GuardDuty Malware Protection Object Scan Result") => {
+            scan::event(&event.detail, &account, &region, &time)
+        }
+        ("aws.health", "AWS Health Event") => health::event(&event.detail, &account, &time),
         // GuardDuty's own calls come under its source too. Customers cannot put events of `aws.` on a bus.
         (source, detail_type) if source.starts_with("aws.") && detail_type.ends_with(" via CloudTrail") => {
             cloudtrail::record(event.detail)

@@ -4,9 +4,9 @@
 
 use super::{Ingested, cursor::Cursor, ended, identity, sequence};
 use crate::domain::{
-    AccessKeyId, AccessKeyResource, AccountId, Action, Arn, Direction, Finding, FindingId, FindingType, Gap,
-    InstanceId, InstanceResource, Lifecycle, OutcomeKind, Partition, Region, Resource, Role, Score, Source, Text,
-    UserType, VpcId,
+    AccessKeyId, AccessKeyResource, AccountId, Action, Arn, BucketName, Direction, Finding, FindingId, FindingType,
+    Gap, InstanceId, InstanceResource, Lifecycle, ObjectKey, ObjectResource, OutcomeKind, Partition, Region, Resource,
+    Role, Score, Source, Text, UserType, VersionId, VpcId,
 };
 use serde_json::Value;
 
@@ -62,6 +62,7 @@ pub fn finding(detail: &Value) -> Ingested {
         action: action.get("actionType").str().map(action_type),
         direction: direction(action),
         remote: remotes(action),
+        amazons: amazons(action),
         gaps,
         detections: Vec::new(),
         call: None,
@@ -97,7 +98,16 @@ fn resources(at: Cursor<'_>, gaps: &mut Vec<Gap>) -> Vec<Resource> {
     let mut found = Vec::new();
     found.extend(instance(at.get("instanceDetails"), gaps).map(Resource::Instance));
     found.extend(access_key(at.get("accessKeyDetails"), gaps).map(Resource::AccessKey));
-    found.extend(at.get("s3BucketDetails").items().filter_map(|b| other("bucket", b, &["name"])));
+    for bucket in at.get("s3BucketDetails").items() {
+        found.extend(other("bucket", bucket, &["name"]));
+        let objects = bucket.get("s3ObjectDetails").items().filter_map(|object| {
+            let key = ObjectKey::parse(object.get("key").str()?).ok()?;
+            let version = object.get("versionId").str().filter(|version| *version != "null");
+            let version = version.and_then(|version| VersionId::parse(version).ok());
+            Some(ObjectResource { bucket: BucketName::parse(bucket.get("name").str()?).ok()?, key, version })
+        });
+        found.extend(objects.take(MOST_REMOTES).map(Resource::Object));
+    }
     for (details, what, names) in [
         ("eksClusterDetails", "EKS cluster", &["name"][..]),
         ("ecsClusterDetails", "ECS cluster", &["name", "arn"]),
@@ -164,6 +174,25 @@ fn direction(action: Cursor<'_>) -> Option<Direction> {
         "OUTBOUND" => Direction::Outbound,
         _ => Direction::Unknown,
     })
+}
+
+/// Amazon's autonomous systems of EC2.
+const AMAZON: [&str; 2] = ["16509", "14618"];
+
+/// The addresses that GuardDuty says are of Amazon's network (`remoteIpDetails.organization`).
+fn amazons(action: Cursor<'_>) -> Vec<Text> {
+    let names = ["networkConnectionAction", "awsApiCallAction", "kubernetesApiCallAction", "rdsLoginAttemptAction"];
+    let probes = action.path("portProbeAction.portProbeDetails").items();
+    let sides = names.into_iter().map(|name| action.get(name)).chain(probes).map(|at| at.get("remoteIpDetails"));
+    let is_amazons = |side: &Cursor<'_>| {
+        let said = |name: &str| side.get("organization").get(name);
+        let asn = said("asn").str().map(str::to_owned).or_else(|| said("asn").number().map(|n| n.to_string()));
+        let named = ["asnOrg", "org", "isp"].into_iter().filter_map(|name| said(name).str());
+        asn.is_some_and(|asn| AMAZON.contains(&asn.as_str()))
+            || named.into_iter().any(|name| name.to_lowercase().contains("amazon"))
+    };
+    let addresses = sides.filter(is_amazons).flat_map(|ip| [ip.get("ipAddressV4"), ip.get("ipAddressV6")]);
+    addresses.filter_map(Cursor::text).take(MOST_REMOTES).collect()
 }
 
 fn remotes(action: Cursor<'_>) -> Vec<Text> {

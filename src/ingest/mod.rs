@@ -7,16 +7,20 @@ pub mod config;
 mod cursor;
 mod envelope;
 mod guardduty;
+mod health;
 mod identity;
 mod replay;
+mod scan;
 mod sequence;
 
 pub use alarm::Alarm;
 pub use cloudtrail::{CallResult, Record};
 pub use config::{About, Compliance, Evaluation, ItemChange};
 pub use cursor::Cursor;
+pub use health::Health;
 pub use identity::Caller;
 pub use replay::{Piece, is_whole, pieces, pieces_of_line};
+pub use scan::ObjectScan;
 
 use crate::domain::{Finding, Outcome, OutcomeKind};
 
@@ -32,6 +36,10 @@ pub enum Ingested {
     Change(Box<ItemChange>),
     /// An alarm that went off, or a cost that is unusual.
     Alarm(Box<Alarm>),
+    /// AWS itself says that a credential leaked.
+    Health(Box<Health>),
+    /// Malware was found in an object.
+    Scan(Box<ObjectScan>),
     /// The event ends here, with its reason.
     Ended(Outcome),
 }

@@ -127,7 +127,7 @@ mod tests {
                 Resource::Instance(instance) => instance.id.to_string(),
                 Resource::AccessKey(key) => format!("{} {}", key.name, key.principal_id),
                 Resource::Named { what, name } => format!("{what}: {name}"),
-                Resource::Other { .. } => "other".to_owned(),
+                Resource::Object(_) | Resource::Other { .. } => "other".to_owned(),
             })
             .collect();
         assert_eq!(

@@ -3,7 +3,7 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use crate::domain::{OutcomeKind, Report, Severity, StepReport, Text, Timestamp, Way, fingerprint};
-use crate::policy::Pause;
+use crate::{playbooks::ROOT_USED, policy::Pause};
 use std::{collections::BTreeMap, fmt::Write};
 
 /// SNS: a subject has fewer than 100 characters, no line breaks; mail wants ASCII.
@@ -61,6 +61,15 @@ impl Notification {
             body,
             attributes: BTreeMap::from([("outcome", "PolicyTrouble".to_owned()), ("urgency", "page".to_owned())]),
         }
+    }
+
+    /// An address is blocked for longer than the policy means it to be.
+    pub fn of_expired(target: &str, incident: &str, hours: u32) -> Self {
+        let body = format!(
+            "{target} is blocked for more than {hours} hours. Whoever has the address now is shut out too.\n\nTake it off again with\n  cordon release {incident}\n"
+        );
+        let attributes = BTreeMap::from([("outcome", "Expired".to_owned()), ("urgency", "notice".to_owned())]);
+        Self { subject: format!("[Cordon] still blocked: incident {incident}"), body, attributes }
     }
 
     /// Rules that were skipped because they are none.
@@ -226,6 +235,16 @@ fn body(report: &Report) -> String {
         }
     }
 
+    if let Some(found) = &report.investigation {
+        heading(&mut text, "WHAT HE DID BEFORE (by CloudTrail, whose last minutes come late)");
+        for said in found.lines() {
+            line(&mut text, &format!("  {said}"));
+        }
+        for command in &found.suggests {
+            line(&mut text, &format!("    {command}"));
+        }
+    }
+
     if !report.advice.is_empty() {
         heading(&mut text, "WHAT TO DO NEXT (nobody has run these)");
         for (why, command) in &report.advice {
@@ -296,8 +315,11 @@ fn urgency(report: &Report) -> &'static str {
         report.outcome.kind,
         OutcomeKind::Observed | OutcomeKind::Ignored | OutcomeKind::Joined | OutcomeKind::Released
     );
-    let own =
-        report.outcome.reasons.iter().any(|reason| matches!(reason.code.as_ref(), "own-principal" | "break-glass"));
+    let own = report
+        .outcome
+        .reasons
+        .iter()
+        .any(|reason| matches!(reason.code.as_ref(), "own-principal" | "break-glass" | ROOT_USED));
     // What is Critical and contained by nobody, a person must act upon.
     let left_to_people = report.outcome.kind == OutcomeKind::Observed
         && report.severity == Some(Severity::Critical)

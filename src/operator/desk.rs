@@ -389,6 +389,7 @@ impl Desk {
             first_seen: None,
             judged: Some(now),
             change_until: None,
+            made_key: None,
             situation: None,
             rules: rules.stamp(),
             playbook: playbook.id().to_owned(),

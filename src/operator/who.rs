@@ -56,9 +56,12 @@ impl Who {
             }
             // The session of an instance's role is called like the instance.
             Target::Instance { id, .. } => is_session(id.as_str()),
-            Target::SecurityGroup { .. } | Target::Bucket { .. } | Target::Sensor { .. } | Target::Account { .. } => {
-                false
-            }
+            Target::SecurityGroup { .. }
+            | Target::Bucket { .. }
+            | Target::Sensor { .. }
+            | Target::Object { .. }
+            | Target::Address { .. }
+            | Target::Account { .. } => false,
         }
     }
 }

@@ -21,7 +21,7 @@
 //! IAM user guide, "IAM and AWS STS quotas", "Managing access keys"; MITRE ATT&CK T1078.004, T1098.001.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{CUT, Case, Plan, PlannedStep, Playbook, Refusal, handed_on};
+use super::{Advice, CUT, Case, Plan, PlannedStep, Playbook, Refusal, handed_on};
 use crate::{
     actions::{AnyChange, Attachment, Change, KeyStatus, PolicyState, UserInlineDeny},
     domain::{Outcome, OutcomeKind, ResidualRisk, Situation, Way},
@@ -51,7 +51,7 @@ impl Playbook for CompromisedAccessKey {
         let Facts::User(user) = facts else {
             return Err(Outcome::because(OutcomeKind::Declined, "other-target", "the target is no IAM user"));
         };
-        let mut plan = Plan { residual: unseen(), ..Plan::default() };
+        let mut plan = Plan { residual: unseen(), advice: advice(user), ..Plan::default() };
         let subject = Subject::new(&user.deny.account, Some(user.arn.clone()), user.id.as_str()).tagged(&user.tags);
         let mut changes = Vec::new();
         match deny(user) {
@@ -77,6 +77,23 @@ impl Playbook for CompromisedAccessKey {
         handed_on::deny(user.handed_on.as_ref(), &mut plan);
         Ok(plan)
     }
+}
+
+fn advice(user: &User) -> Vec<Advice> {
+    let name = &user.deny.user;
+    vec![
+        Advice::new(
+            "what he may do, to take away what he need not",
+            format!(
+                "aws iam list-attached-user-policies --user-name {name}; aws iam list-user-policies --user-name {name}; aws iam list-groups-for-user --user-name {name}"
+            ),
+        ),
+        Advice::new("when each of his keys was used last", format!("aws iam list-access-keys --user-name {name}")),
+        Advice::new(
+            "once what runs as him has new credentials: delete the old keys, by their ids",
+            format!("aws iam delete-access-key --user-name {name} --access-key-id KEY"),
+        ),
+    ]
 }
 
 /// The variant is chosen here, from facts, never at the error.

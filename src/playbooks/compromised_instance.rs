@@ -8,7 +8,8 @@
 //! (`aws:userid` = role id and instance id), on that role and for that session alone. Then, in a subnet with an internet gateway,
 //! each interface passes an open group for a moment, between two quarantines, which ends connections that quarantine alone would
 //! keep (`open-passage: false` in the policy forbids it; `cordon prepare` makes the group). Then: the shortest timeouts for idle
-//! connections that EC2 allows, snapshots of all volumes, and no more traffic from target groups, by id and by address.
+//! connections that EC2 allows, snapshots of all volumes, and no more traffic from target groups, by id and by address. Where the
+//! policy names a bucket in `flow-logs-to`, a flow log of its network, if that has none.
 //!
 //! A person is asked first where others depend on the instance: nodes of EKS and ECS clusters (by their tags, which can only make
 //! Cordon ask), source/destination check off, route tables that send through it, branch interfaces, and the only healthy target of a
@@ -26,7 +27,7 @@
 //! # Undo
 //! `cordon release` puts back, in this order: groups and timeouts of each interface, the policy, target groups, the place in the
 //! Auto Scaling group, protections, the tag; each only where nobody changed it since. Snapshots stay, as do the instance that took
-//! the place and the group's capacity, which is one higher then.
+//! the place, the group's capacity, which is one higher then, and the flow log.
 //! The message prints the AWS CLI commands as well, for the day on which Cordon is broken. Nothing goes back by itself. The
 //! quarantine group of the VPC stays.
 //! # Limits
@@ -43,8 +44,9 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod around;
+mod logging;
 
-use super::{CUT, Case, ESTABLISHED, EVIDENCE, Plan, PlannedStep, Playbook, Refusal, SETTLE, TRAFFIC};
+use super::{Advice, CUT, Case, ESTABLISHED, EVIDENCE, Plan, PlannedStep, Playbook, Refusal, SETTLE, TRAFFIC};
 use crate::{
     actions::{
         AnyChange, Change, ConnectionTracking, Groups, InstanceTag, InterfaceGroups, Lifecycle, OnTermination,
@@ -76,7 +78,11 @@ impl Playbook for CompromisedInstance {
         };
         let subject = Subject::new(&instance.account, instance.arn(case.partition), instance.id.as_str());
         let subject = subject.tagged(&instance.tags);
-        let mut draft = Draft { instance, subject, plan: Plan { residual: unseen(), ..Plan::default() } };
+        let mut draft = Draft {
+            instance,
+            subject,
+            plan: Plan { residual: unseen(), advice: advice(instance, case.incident), ..Plan::default() },
+        };
         draft.isolate();
         draft.deny_session();
         draft.stand_by();
@@ -93,11 +99,32 @@ impl Playbook for CompromisedInstance {
             draft.snapshot(aside, case.incident);
             draft.name_endpoints(aside);
             draft.offer_to_end_sessions(aside);
+            if let Some(to) = &case.policy.flow_logs_to {
+                draft.log_flows(aside, to);
+            }
         }
         draft.offer_to_stop();
         draft.offer_to_take_the_profile();
         Ok(draft.plan)
     }
+}
+
+fn advice(instance: &Instance, incident: &IncidentId) -> Vec<Advice> {
+    let (id, region) = (&instance.id, &instance.region);
+    vec![
+        Advice::new(
+            "the evidence: its snapshots",
+            format!(
+                "aws ec2 describe-snapshots --region {region} --owner-ids self --filters Name=tag:cordon:incident,Values={incident}"
+            ),
+        ),
+        Advice::new(
+            "what it was started from, before another is started from the same",
+            format!(
+                "aws ec2 describe-instances --region {region} --instance-ids {id} --query 'Reservations[].Instances[].[ImageId,LaunchTime,IamInstanceProfile.Arn,KeyName]'"
+            ),
+        ),
+    ]
 }
 
 struct Draft<'a> {

@@ -23,7 +23,7 @@
 //! IAM user guide, "AWS global condition context keys", `aws:userid`; "Using service-linked roles"; MITRE ATT&CK T1550.001.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{BEYOND, CUT, Case, Offer, Plan, PlannedStep, Playbook, handed_on};
+use super::{Advice, BEYOND, CUT, Case, Offer, Plan, PlannedStep, Playbook, handed_on};
 use crate::{
     actions::{Change, Cutoff, PolicyState},
     domain::{Outcome, OutcomeKind, ResidualRisk, Situation, Way},
@@ -59,6 +59,19 @@ impl Playbook for CompromisedRoleSession {
         let residual = residual(session, &what);
         let change = Change { target, before: session.state.clone(), after: PolicyState::Deny };
         let mut plan = Plan { steps: vec![PlannedStep::new(CUT, change, &subject)], residual, ..Plan::default() };
+        let role = &session.deny.role;
+        plan.advice = vec![
+            Advice::new(
+                "who may take the role on",
+                format!("aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument"),
+            ),
+            Advice::new(
+                "what the role may do",
+                format!(
+                    "aws iam list-attached-role-policies --role-name {role}; aws iam list-role-policies --role-name {role}"
+                ),
+            ),
+        ];
         handed_on::deny(session.handed_on.as_ref(), &mut plan);
         offer_cutoff(session, &subject, &mut plan);
         Ok(plan)

@@ -168,8 +168,13 @@ mod tests {
             let target =
                 Target::SecurityGroup { account: account.clone(), region: region.clone(), id: id.clone(), ports };
             let policy = Policy::parse(policy).unwrap();
-            let case =
-                Case { incident: &incident, partition: &Partition::standard(), policy: &policy, target: &target };
+            let case = Case {
+                incident: &incident,
+                partition: &Partition::standard(),
+                policy: &policy,
+                target: &target,
+                made: None,
+            };
             let plan = ExposedPort.plan(&Facts::Group(Box::new(group.clone())), &case);
             let gone: Vec<String> = plan.unwrap().steps.iter().map(|step| step.change.shown().identity).collect();
             let named = |n: &usize| format!("111122223333/us-east-1/sg-0a1b2c3d {}", group.rules[*n].lets_in);
@@ -178,7 +183,13 @@ mod tests {
         let passage = Group { is_passage: true, ..group };
         let target = Target::SecurityGroup { account, region, id, ports: Vec::new() };
         let policy = Policy::default();
-        let case = Case { incident: &incident, partition: &Partition::standard(), policy: &policy, target: &target };
+        let case = Case {
+            incident: &incident,
+            partition: &Partition::standard(),
+            policy: &policy,
+            target: &target,
+            made: None,
+        };
         let declined = ExposedPort.plan(&Facts::Group(Box::new(passage)), &case).unwrap_err();
         assert_eq!(declined.reasons[0].code, "own-group");
     }

@@ -11,14 +11,22 @@ mod compromised_role_session;
 mod exposed_bucket;
 mod exposed_port;
 mod handed_on;
+mod hostile_address;
+mod leaked_key;
+mod malware_found;
 mod plan;
+mod privilege_escalation;
+mod root_used;
 mod sensors;
 mod threat_detection_silenced;
 
 pub use plan::{Advice, BEYOND, CUT, ESTABLISHED, EVIDENCE, Offer, Plan, PlannedStep, Refusal, SETTLE, TRAFFIC, hash};
+pub use root_used::CODE as ROOT_USED;
 
 use crate::{
-    domain::{IncidentId, Outcome, Partition, Situation, Target},
+    actions::{AccessKeyStatus, KeyStatus},
+    aws::AwsError,
+    domain::{Arn, IncidentId, Outcome, Partition, Situation, Target},
     policy::Policy,
     survey::Facts,
 };
@@ -29,6 +37,11 @@ pub const ALL: &[&dyn Playbook] = &[
     &compromised_access_key::CompromisedAccessKey,
     &compromised_role_session::CompromisedRoleSession,
     &attack_sequence::AttackSequence,
+    &privilege_escalation::PrivilegeEscalation,
+    &leaked_key::LeakedKey,
+    &root_used::RootUsed,
+    &hostile_address::HostileAddress,
+    &malware_found::MalwareFound,
     &exposed_port::ExposedPort,
     &exposed_bucket::ExposedBucket,
     &audit_trail_silenced::AuditTrailSilenced,
@@ -36,7 +49,7 @@ pub const ALL: &[&dyn Playbook] = &[
 ];
 
 pub trait Playbook: Sync {
-    /// Names the situation, never the cure.
+    /// Names the situation, never the cure; or what of it is contained.
     fn id(&self) -> &'static str;
     /// What it answers to; the first has its name.
     fn situations(&self) -> &'static [Situation];
@@ -60,7 +73,12 @@ pub struct Case<'a> {
     pub policy: &'a Policy,
     /// With what the event said of it.
     pub target: &'a Target,
+    /// The access key that the call made, as it is now.
+    pub made: Option<&'a Made>,
 }
+
+/// A key with its status and its user's ARN, or why it could not be read.
+pub type Made = Result<(AccessKeyStatus, KeyStatus, Option<Arn>), AwsError>;
 
 pub fn for_situation(situation: Situation) -> Option<&'static dyn Playbook> {
     ALL.iter().copied().find(|playbook| playbook.situations().contains(&situation))
@@ -81,7 +99,8 @@ fn planned(playbook: &dyn Playbook, facts: &Facts) -> Result<Plan, Outcome> {
     let (partition, policy) = (Partition::standard(), Policy::default());
     let target =
         Target::Account { account: AccountId::parse("111122223333").unwrap(), partition: Partition::standard() };
-    playbook.plan(facts, &Case { incident: &incident, partition: &partition, policy: &policy, target: &target })
+    playbook
+        .plan(facts, &Case { incident: &incident, partition: &partition, policy: &policy, target: &target, made: None })
 }
 
 #[cfg(test)]
@@ -92,7 +111,8 @@ mod tests {
     fn every_playbook_has_a_situation_of_its_own_and_a_whole_page() {
         for playbook in ALL {
             let (id, page) = (playbook.id(), playbook.page());
-            assert_eq!(playbook.situations()[0].to_string(), id, "the id names the situation");
+            // Who is only attacked is not contained, but his attacker.
+            assert!(playbook.situations()[0].to_string() == id || id == "hostile-address", "{id} names no situation");
             for situation in playbook.situations() {
                 assert_eq!(ALL.iter().filter(|other| other.situations().contains(situation)).count(), 1, "{id}");
             }

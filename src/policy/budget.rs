@@ -23,12 +23,14 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// What containing this target unattended costs. `group` is the Auto Scaling group that would replace it.
+    /// What containing this target unattended costs. `group` is the Auto Scaling group that would replace it; `is_made`: whoever another
+    /// incident is about made it.
     pub fn of(
         target: &Target,
         group: Option<&str>,
         severity: Option<Severity>,
         limits: &Limits,
+        is_made: bool,
         now: Timestamp,
     ) -> Vec<Self> {
         // A quarter is kept for Critical.
@@ -40,6 +42,10 @@ impl Budget {
             let ends = Timestamp::from_millis(n.saturating_add(1).saturating_mul(length));
             Self { limit, key: format!("{kind}#{n}"), member: member.clone(), most, ends }
         };
+        // What the actor of an incident made would else fill the pool that others need.
+        if is_made {
+            return vec![one("made-per-hour", "made", reserved(limits.made_per_hour.get()), HOUR)];
+        }
         match target {
             Target::Instance { account, region, .. } => {
                 let most = reserved(limits.instances_per_hour.get());
@@ -53,11 +59,12 @@ impl Budget {
                 let most = reserved(limits.credentials_per_hour.get());
                 vec![one("credentials-per-hour", "credentials", most, HOUR)]
             }
-            Target::SecurityGroup { .. } | Target::Bucket { .. } | Target::Sensor { .. } => {
+            Target::SecurityGroup { .. } | Target::Bucket { .. } | Target::Sensor { .. } | Target::Object { .. } => {
                 let most = reserved(limits.corrections_per_hour.get());
                 vec![one("corrections-per-hour", "corrections", most, HOUR)]
             }
-            Target::Account { .. } => Vec::new(),
+            // A person has agreed.
+            Target::Address { .. } | Target::Account { .. } => Vec::new(),
         }
     }
 }
@@ -77,7 +84,7 @@ mod tests {
             vpc_hint: None,
         };
         let now = Timestamp::parse("2026-11-20T12:59:59Z").unwrap();
-        let budgets = |severity, group| Budget::of(&target, group, severity, &Limits::default(), now);
+        let budgets = |severity, group| Budget::of(&target, group, severity, &Limits::default(), false, now);
         let [alone] = &budgets(Some(Severity::High), None)[..] else { panic!("one") };
         assert_eq!((alone.most, alone.ends.to_string().as_str()), (15, "2026-11-20T13:00:00Z"));
         assert_eq!(budgets(Some(Severity::Critical), None)[0].most, 20);

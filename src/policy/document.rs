@@ -1,8 +1,10 @@
 //! The policy document, its embedded default, and how it is read.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{Because, Doer, Expected, PrincipalRef, Protected, Protection, Subject, Tag, Window, number::Within};
-use crate::domain::{AccountId, BucketName, Region, Severity, Situation, Timestamp};
+use super::{
+    AddressBlocks, Because, Doer, Expected, PrincipalRef, Protected, Protection, Subject, Tag, Window, number::Within,
+};
+use crate::domain::{AccountId, Arn, BucketName, Region, Severity, Situation, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, time::Duration};
@@ -88,6 +90,11 @@ pub struct Policy {
     /// Buckets that the public reads on purpose: blocked only after approval.
     #[schemars(with = "Vec<String>")]
     pub public_buckets: Vec<BucketName>,
+    /// Where an address that attacks may be blocked.
+    pub address_blocks: AddressBlocks,
+    /// ARN of a bucket, with or without a prefix, to which flow logs go of networks in which an instance is contained and that have none.
+    #[schemars(with = "Option<String>")]
+    pub flow_logs_to: Option<Arn>,
     /// Accounts that data is shared with and roles are trusted to on purpose.
     #[schemars(with = "Vec<String>")]
     pub known_accounts: Vec<AccountId>,
@@ -141,6 +148,9 @@ pub struct Limits {
     pub credentials_per_hour: Within<50, 5000>,
     /// Security groups, buckets and sensors that are set right unattended within an hour.
     pub corrections_per_hour: Within<10, 5000>,
+    /// Users that whoever is contained has made, and that are contained unattended within an hour: a pool of their own, because he could make
+    /// so many that the others' is used up.
+    pub made_per_hour: Within<10, 5000>,
     /// Targets of one attack sequence that are contained unattended; with more, or with several principals, a person approves the whole.
     pub targets_per_sequence: Within<1, 50>,
     /// Instances of one Auto Scaling group that are contained unattended within a day: the group replaces each, and what took the
@@ -156,6 +166,7 @@ impl Default for Limits {
             instances_per_hour: Within::nearest(20),
             credentials_per_hour: Within::nearest(100),
             corrections_per_hour: Within::nearest(100),
+            made_per_hour: Within::nearest(50),
             targets_per_sequence: Within::nearest(5),
             replacements_per_day: Within::nearest(3),
         }
@@ -179,6 +190,8 @@ impl Default for Policy {
             // What load balancers and web servers are for.
             public_ports: vec![80, 443],
             public_buckets: Vec::new(),
+            address_blocks: AddressBlocks::default(),
+            flow_logs_to: None,
             known_accounts: Vec::new(),
             used_regions: Vec::new(),
             production_accounts: Vec::new(),
@@ -337,6 +350,8 @@ fn default_modes(situation: Situation) -> Modes {
         Situation::CompromisedInstance
         | Situation::CompromisedAccessKey
         | Situation::CompromisedRoleSession
+        | Situation::LeakedKey
+        | Situation::MalwareFound
         | Situation::AttackSequence => Modes::of(Contain, Contain, Approve, Observe),
         // Corrections: what was there is put back.
         Situation::AuditTrailSilenced

@@ -68,10 +68,24 @@ impl From<Expected> for WireExpected {
 }
 
 /// Addresses that share their first bits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Network {
     address: IpAddr,
     length: u8,
+}
+
+impl TryFrom<String> for Network {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Network> for String {
+    fn from(network: Network) -> Self {
+        format!("{}/{}", network.address, network.length)
+    }
 }
 
 impl Network {
@@ -84,7 +98,7 @@ impl Network {
         (length <= most).then_some(Self { address, length }).ok_or_else(wrong)
     }
 
-    fn holds(&self, address: IpAddr) -> bool {
+    pub fn holds(&self, address: IpAddr) -> bool {
         match (self.address, address) {
             (IpAddr::V4(ours), IpAddr::V4(other)) => {
                 u32::from(ours).checked_shr(32 - u32::from(self.length))

@@ -234,7 +234,7 @@ impl Responder {
         course: &mut Course,
         survey: Survey,
     ) -> Result<Report, Retry> {
-        let Survey { mut facts, own, doubts } = survey;
+        let Survey { mut facts, own, doubts, made, is_made } = survey;
         let (aws, incident) = (&*self.analyst.aws, course.incident().clone());
         // An approval binds to the whole plan, so the whole plan must be known first; a recheck has the time.
         if *occasion != Occasion::Delivery {
@@ -253,7 +253,7 @@ impl Responder {
             approval.offers.iter().map(|(name, approved)| (name.clone(), approved.hash.clone())).collect();
         let rules = self.analyst.rules.last();
         let judged = |facts: &Facts, over: &[Reason]| {
-            let mut plan = plan(case, facts, &incident, &rules.policy)?;
+            let mut plan = plan(case, facts, &incident, &rules.policy, made.as_ref())?;
             plan.approval.extend(doubts.iter().chain(over).cloned());
             // What goes further than the plan is done with the plan or after it, never before.
             let approved = approval.plan.as_ref().map(|plan| plan.hash.as_str());
@@ -302,7 +302,7 @@ impl Responder {
                     worker.write(course),
                     self.send_rechecks(occasion, begins, &incident),
                     look,
-                    self.take_places(case, &first, costs)
+                    self.take_places(case, &first, (costs, is_made))
                 ),
                 false => (Ok(()), None, look.await, Ok(Places::default())),
             }
@@ -384,7 +384,9 @@ impl Responder {
             }
             worker.finish(course).await?;
         }
+        let investigation = if acts && begins { self.investigate(case).await } else { None };
         let mut report = report(case, course, &plan, &verdicts, &undone, sent);
+        report.investigation = investigation;
         let other = approval.plan.as_ref().filter(|approved| report.is_waiting() && approved.hash != plan.hash());
         report.outcome.reasons.extend(other.map(|approved| changed_since(approved, &report)));
         if let Some(passage) = passage {

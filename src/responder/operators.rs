@@ -3,19 +3,24 @@
 use super::{Occasion, Responder, Retry};
 use crate::{
     actions::AnyChange,
+    analyst::made_mark,
     aws::AwsError,
     decision::Treatment,
-    domain::{Reason, Report},
+    domain::{Investigation, Reason, Report},
     engine::{Course, changed_by},
     journal::{Approval, IncidentRecord, JournalError},
     playbooks::Plan,
     policy::{Budget, Subject},
+    survey::investigate,
 };
 use futures::future::join_all;
 use std::time::Duration;
 
 /// How long a recheck waits for CloudTrail's word before it contains again.
 const MOST_LOOKING: Duration = Duration::from_secs(2);
+
+/// So long what he made is told from what others made.
+const MADE_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What was taken, and why a person must be asked instead.
 #[derive(Debug, Default)]
@@ -29,14 +34,19 @@ impl Responder {
     ///
     /// # Errors
     /// Where a repeat can find out.
-    pub(super) async fn take_places(&self, case: &Treatment, plan: &Plan, costs: bool) -> Result<Places, Retry> {
+    pub(super) async fn take_places(
+        &self,
+        case: &Treatment,
+        plan: &Plan,
+        (costs, is_made): (bool, bool),
+    ) -> Result<Places, Retry> {
         let mut places = Places::default();
         if !costs {
             return Ok(places);
         }
         let (rules, now) = (self.analyst.rules.last(), self.now());
         let group = plan.replaced_by.as_deref();
-        let budgets = Budget::of(&case.target, group, case.report.severity, &rules.policy.limits, now);
+        let budgets = Budget::of(&case.target, group, case.report.severity, &rules.policy.limits, is_made, now);
         let taken = join_all(budgets.iter().map(|budget| self.journal().take(budget))).await;
         let over = &mut places.over;
         for (budget, taken) in budgets.into_iter().zip(taken) {
@@ -57,6 +67,30 @@ impl Responder {
             }
         }
         Ok(places)
+    }
+
+    /// What whoever was just contained did before, after the cut and within bounds: what is not known in time is not waited for.
+    pub(super) async fn investigate(&self, case: &Treatment) -> Option<Investigation> {
+        let looked = investigate(&self.analyst.aws, &case.target, case.first_seen);
+        let found = match tokio::time::timeout(MOST_LOOKING, looked).await {
+            Ok(Ok(found)) => found?,
+            Ok(Err(error)) => {
+                tracing::warn!(target = %case.target, %error, "what he did before is not known");
+                return None;
+            }
+            Err(_) => {
+                tracing::warn!(target = %case.target, "what he did before was not known in time");
+                return None;
+            }
+        };
+        let account = case.target.account();
+        for id in &found.made_users {
+            let mark = made_mark(&format!("{account}#global#user#{id}"));
+            if let Err(error) = self.journal().mark(&mark, MADE_KEPT, self.now()).await {
+                tracing::warn!(user = %id, %error, "not marked as made by whoever is contained");
+            }
+        }
+        Some(found)
     }
 
     /// What is not contained after all takes nobody else's place.

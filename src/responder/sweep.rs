@@ -5,7 +5,7 @@ use crate::{
     actions::OwnGroups,
     analyst::SurveyFailed,
     aws::{AwsError, classify},
-    domain::{IncidentId, OutcomeKind, Reason, Report, Timestamp, VpcId},
+    domain::{IncidentId, OutcomeKind, Reason, Report, Target, Timestamp, VpcId},
     journal::{Containment, IncidentRecord},
     notify::Notification,
     policy::Mode,
@@ -50,6 +50,7 @@ impl Responder {
         }
         self.look_after_what_is_held(deadline, &mut swept).await?;
         self.answer_what_waits(&mut swept).await?;
+        self.remind_of_addresses().await?;
         self.tell_digest(&mut swept).await?;
         if let Err(error) = self.look_at_sensors(deadline, &mut swept).await {
             tracing::error!(%error, "sensors could not be compared with the baseline");
@@ -83,6 +84,21 @@ impl Responder {
                     tracing::error!(%target, %error, "not looked after");
                     swept.failed += 1;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Who is shut out by his address is so until somebody says otherwise, and somebody must think of it.
+    async fn remind_of_addresses(&self) -> Result<(), Retry> {
+        let hours = self.analyst.rules.last().policy.address_blocks.hours.get();
+        let time = Duration::from_secs(u64::from(hours) * 3_600);
+        for known in self.journal().held(MOST_TARGETS).await? {
+            let is_over = known.begun.and_then(|begun| begun.age(self.now())).is_some_and(|age| age >= time);
+            if matches!(known.target, Target::Address { .. }) && is_over {
+                let (target, incident) = (known.target.to_string(), known.known_as().as_str());
+                let notification = Notification::of_expired(&target, incident, hours);
+                self.tell_marked(&format!("expired#{incident}#{}", known.target.key()), &notification).await;
             }
         }
         Ok(())

@@ -105,7 +105,7 @@ pub fn report(
             .collect(),
         residual,
         offers: offers(plan),
-        advice: advice(plan),
+        advice: advice(case, plan),
         ..case.report(Outcome::new(kind, reasons))
     }
 }

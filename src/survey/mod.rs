@@ -1,26 +1,32 @@
 //! The facts of a target, read from the account. What an event says of a resource was true once; this is true now.
 //! Reads only. Facts are data: playbooks take them and know nothing of how they were read.
 
+mod address;
 mod bucket;
 mod config_rule;
 mod group;
 mod handed_on;
 mod instance;
+mod investigation;
+mod object;
 mod role_session;
 mod sensor;
 mod surroundings;
 pub mod trail;
 mod user;
 
+pub use address::Address;
 pub use bucket::Bucket;
 pub use config_rule::{Known as KnownConfigRules, READS as EVENT_READS};
 pub use group::Group;
 pub use handed_on::{Found, HandedOn, HandedSession, handed_on};
 pub use instance::{Hints, Instance, Interface, ProfileRole};
+pub use investigation::investigate;
+pub use object::Object;
 pub use role_session::{Role, RoleSession};
 pub use sensor::{Baseline, Known, Now, Sensor, Watches, all_on};
 pub use surroundings::{Around, Aside, DefaultRoute, Registered, Routes, Surroundings, TargetGroup, target_groups};
-pub use user::{InlineRoom, SignIn, User};
+pub use user::{InlineRoom, KeyOwner, SignIn, User, key_owner, named_user};
 
 use crate::{
     aws::{Aws, AwsError},
@@ -28,8 +34,16 @@ use crate::{
 };
 
 /// IAM actions that reading each kind of target needs.
-pub const READS: [&[&str]; 6] =
-    [instance::READS, user::READS, role_session::READS, group::READS, bucket::READS, sensor::READS];
+pub const READS: [&[&str]; 8] = [
+    instance::READS,
+    user::READS,
+    role_session::READS,
+    group::READS,
+    bucket::READS,
+    sensor::READS,
+    object::READS,
+    address::READS,
+];
 
 /// What was read of a target.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +54,8 @@ pub enum Facts {
     Group(Box<Group>),
     Bucket(Box<Bucket>),
     Sensor(Box<Sensor>),
+    Object(Box<Object>),
+    Address(Box<Address>),
     /// Of a target of which nothing is read.
     Nothing,
 }
@@ -82,6 +98,12 @@ impl Facts {
             Target::Sensor { account, region, sensor } => {
                 Sensor::read(aws, account, region, sensor).await.map(Box::new).map(Self::Sensor)
             }
+            Target::Object { account, region, object } => {
+                Object::read(aws, account, region, object).await.map(Box::new).map(Self::Object)
+            }
+            Target::Address { account, region, address, subnets, sets, .. } => {
+                Address::read(aws, account, region, *address, subnets, sets).await.map(Box::new).map(Self::Address)
+            }
             Target::Account { .. } => Ok(Self::Nothing),
         }
     }
@@ -92,7 +114,8 @@ impl Facts {
             Self::Instance(instance) => instance.advance(aws, incident).await,
             Self::User(user) => user.advance(aws).await,
             Self::RoleSession(session) => session.advance(aws, incident).await,
-            Self::Group(_) | Self::Bucket(_) | Self::Sensor(_) | Self::Nothing => {}
+            Self::Group(_) | Self::Bucket(_) | Self::Sensor(_) | Self::Object(_) | Self::Address(_) | Self::Nothing => {
+            }
         }
     }
 
@@ -140,7 +163,9 @@ impl Facts {
             }
             Self::User(user) => user.handed_on.is_some(),
             Self::RoleSession(session) => session.handed_on.is_some(),
-            Self::Group(_) | Self::Bucket(_) | Self::Sensor(_) | Self::Nothing => true,
+            Self::Group(_) | Self::Bucket(_) | Self::Sensor(_) | Self::Object(_) | Self::Address(_) | Self::Nothing => {
+                true
+            }
         }
     }
 
@@ -153,6 +178,8 @@ impl Facts {
             Target::SecurityGroup { .. } => group::READS,
             Target::Bucket { .. } => bucket::READS,
             Target::Sensor { .. } => sensor::READS,
+            Target::Object { .. } => object::READS,
+            Target::Address { .. } => address::READS,
             Target::Account { .. } => &[],
         }
     }

@@ -3,7 +3,9 @@
 
 use super::{Instance, Interface};
 use crate::{
-    actions::{Action, Registration, Snapshots, SsmSession, Taken, TargetRegistration, open_sessions},
+    actions::{
+        Action, Logged, Registration, Snapshots, SsmSession, Taken, TargetRegistration, flow_logs, open_sessions,
+    },
     aws::{Aws, AwsError, classify},
     domain::{AccountId, Arn, IncidentId, InstanceId, InterfaceId, Region, SubnetId, TargetId, VpcId},
 };
@@ -32,6 +34,8 @@ pub struct Aside {
     pub sessions: Result<Vec<SsmSession>, AwsError>,
     /// Whether the instance type is of the Nitro system.
     pub nitro: Result<bool, AwsError>,
+    /// Of its networks and of all others in the region.
+    pub flow_logs: Result<Vec<Logged>, AwsError>,
 }
 
 /// A target group that the instance is in.
@@ -235,13 +239,14 @@ impl Aside {
             volumes: instance.volumes.iter().map(|(volume, _)| volume.volume.clone()).collect(),
             incident: incident.clone(),
         };
-        let (endpoints, snapshots, sessions, nitro) = futures::join!(
+        let (endpoints, snapshots, sessions, nitro, flow_logs) = futures::join!(
             endpoints(aws, instance),
             snapshots.read(aws),
             open_sessions(aws, &instance.account, &instance.region, &instance.id),
-            nitro(aws, instance)
+            nitro(aws, instance),
+            flow_logs(aws, &instance.region, None)
         );
-        Self { endpoints, snapshots, sessions, nitro }
+        Self { endpoints, snapshots, sessions, nitro, flow_logs }
     }
 }
 

@@ -8,13 +8,14 @@ use crate::{
         UserInlineDeny, access_keys, attached_policies, inline_size, user_by_id,
     },
     aws::{Aws, AwsError, classify},
-    domain::{AccountId, Arn, CredentialId, Partition, UserId, UserName},
+    domain::{AccessKeyId, AccountId, Arn, CredentialId, Partition, UserId, UserName},
 };
 use aws_sdk_iam::types::{SummaryKeyType, Tag};
 use futures::future::try_join_all;
 
 pub const READS: &[&str] = &[
     "cloudtrail:LookupEvents",
+    "iam:GetAccessKeyLastUsed",
     "iam:GetAccountSummary",
     "iam:GetLoginProfile",
     "iam:GetUser",
@@ -207,6 +208,46 @@ impl InlineRoom {
         let (state, sizes) = futures::join!(deny.read_policy(aws), try_join_all(others));
         Ok(Self { state: state?, used: sizes?.into_iter().sum(), deny })
     }
+}
+
+/// Whose a long-term key is, and how it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyOwner {
+    pub status: AccessKeyStatus,
+    pub now: KeyStatus,
+    pub arn: Arn,
+}
+
+/// `None` where no user of this account has the key.
+pub async fn key_owner(aws: &Aws, key: &AccessKeyId) -> Result<Option<KeyOwner>, AwsError> {
+    const OPERATION: &str = "iam:GetAccessKeyLastUsed";
+    let answer = aws.iam().get_access_key_last_used().access_key_id(key.as_str()).send().await;
+    let answer = match answer.map_err(classify(OPERATION)) {
+        Ok(answer) => answer,
+        // IAM denies it for keys of other accounts.
+        Err(AwsError::NotFound { .. } | AwsError::Denied { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let Some(name) = answer.user_name().and_then(|name| UserName::parse(name).ok()) else { return Ok(None) };
+    let (user, keys) = futures::join!(named_user(aws, &name), access_keys(aws, &name));
+    let Some((arn, id)) = user? else { return Ok(None) };
+    let now = keys?.into_iter().find(|(found, _)| found == key).map(|(_, status)| status);
+    let account = arn.account().ok_or_else(|| AwsError::incomplete("iam:GetUser", "no account"))?;
+    let status = AccessKeyStatus { account, user: name, user_id: id, key: key.clone() };
+    Ok(now.map(|now| KeyOwner { status, now, arn }))
+}
+
+/// ARN and unique id; `None` where there is no such user.
+pub async fn named_user(aws: &Aws, name: &UserName) -> Result<Option<(Arn, UserId)>, AwsError> {
+    const OPERATION: &str = "iam:GetUser";
+    let answer = match aws.iam().get_user().user_name(name.as_str()).send().await.map_err(classify(OPERATION)) {
+        Ok(answer) => answer,
+        Err(AwsError::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let user = answer.user().ok_or_else(|| AwsError::incomplete(OPERATION, "no user"))?;
+    let lacks = |error: crate::domain::IdError| AwsError::incomplete(OPERATION, &error.to_string());
+    Ok(Some((Arn::parse(user.arn()).map_err(lacks)?, UserId::parse(user.user_id()).map_err(lacks)?)))
 }
 
 /// Of a user or a role.

@@ -89,6 +89,11 @@ pub fn assess(
     {
         lower(Mode::Approve, "several-targets".into(), why);
     }
+    let is_by_aws = finding.call.as_ref().is_none_or(|call| call.by_aws);
+    if triage.situation == Situation::LeakedKey && !is_by_aws {
+        let why = "somebody attached AWS's quarantine policy, and it was not AWS: approval at most";
+        lower(Mode::Approve, "not-by-aws".into(), why.to_owned());
+    }
     if let Some((code, why)) = stale(finding, policy, now) {
         lower(Mode::Approve, code.into(), why);
     }

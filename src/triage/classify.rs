@@ -58,7 +58,7 @@ pub fn classify(finding: &Finding) -> Triage {
 fn detected(finding: &Finding, first: &Detection) -> Triage {
     let evidence = match finding.source {
         Source::CloudTrail | Source::GuardDuty => Evidence::Api,
-        Source::Config | Source::Alarm => Evidence::Configuration,
+        Source::Config | Source::Alarm | Source::Health => Evidence::Configuration,
     };
     let reason = |seen: &Detection| {
         let times = seen.counted.map(|n| format!(", {n} times")).unwrap_or_default();
@@ -234,7 +234,13 @@ fn bucket(kind: Type<'_>, finding: &Finding, evidence: Evidence) -> Triage {
             "bucket-logging-off",
             "the access log of a bucket was switched off".into(),
         ),
-        _ if kind.is(&["MaliciousFile"]) => other(evidence, "a malicious object is reported, not contained"),
+        _ if kind.is(&["MaliciousFile"]) => judged(
+            Situation::MalwareFound,
+            Standing::Victim,
+            Evidence::Malware,
+            "malware-in-object",
+            "malware was found in an object".into(),
+        ),
         _ => identity(kind, finding, evidence),
     }
 }

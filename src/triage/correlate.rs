@@ -5,8 +5,9 @@ use super::Triage;
 use crate::{
     domain::{
         AccessKeyResource, AccountId, Arn, BucketName, DetectorId, EventRuleName, Finding, FlowLogId, GroupId, IdError,
-        Outcome, OutcomeKind, RecorderName, Region, Resource, SensorId, Situation, Target, Text, TrailName,
+        Outcome, OutcomeKind, RecorderName, Region, Resource, SensorId, Situation, Source, Target, Text, TrailName,
     },
+    policy::Policy,
     principal::{self, Identity, Principal},
 };
 
@@ -14,19 +15,48 @@ use crate::{
 ///
 /// # Errors
 /// As [`target`].
-pub fn targets(finding: &Finding, triage: &Triage) -> Result<(Vec<Target>, Vec<String>), Outcome> {
-    if triage.situation != Situation::AttackSequence {
+pub fn targets(finding: &Finding, triage: &Triage, policy: &Policy) -> Result<(Vec<Target>, Vec<String>), Outcome> {
+    if triage.situation == Situation::AttackedOnly {
+        return addresses(finding, policy).map(|found| (found, Vec::new()));
+    }
+    let several = triage.situation == Situation::AttackSequence
+        || (triage.situation == Situation::LeakedKey && finding.source == Source::Health);
+    if !several {
         return Ok((vec![target(finding, triage)?], Vec::new()));
     }
     let (found, listed) = members(finding);
     if found.is_empty() {
         let why = match listed.first() {
-            None => "the sequence names nobody and nothing".to_owned(),
-            Some(first) => format!("the sequence names nothing that can be contained: {first}"),
+            None => "the finding names nobody and nothing".to_owned(),
+            Some(first) => format!("the finding names nothing that can be contained: {first}"),
         };
         return Err(Outcome::because(OutcomeKind::Observed, "nothing-to-contain", why));
     }
     Ok((found, listed))
+}
+
+/// Addresses of one finding that are blocked.
+const MOST_ADDRESSES: usize = 5;
+
+fn addresses(finding: &Finding, policy: &Policy) -> Result<Vec<Target>, Outcome> {
+    let account =
+        finding.account.clone().ok_or_else(|| declined("no-account", "the finding names no usable account"))?;
+    let (region, blocks) = (region(finding)?, &policy.address_blocks);
+    let one = |text: &Text| {
+        Some(Target::Address {
+            account: account.clone(),
+            region: region.clone(),
+            address: text.as_str().parse().ok()?,
+            subnets: blocks.subnets.clone(),
+            sets: blocks.ip_sets.clone(),
+            is_amazons: finding.amazons.contains(text),
+        })
+    };
+    let found: Vec<Target> = finding.remote.iter().filter_map(one).take(MOST_ADDRESSES).collect();
+    match found.is_empty() {
+        true => Err(Outcome::because(OutcomeKind::Observed, "no-address", "the finding names no address")),
+        false => Ok(found),
+    }
 }
 
 /// The targets of a sequence, each once, and why the rest of it is none.
@@ -51,6 +81,7 @@ pub fn members(finding: &Finding) -> (Vec<Target>, Vec<String>) {
                 }),
                 None => Err(format!("principal {}: the finding names no usable account", key.principal_id)),
             },
+            Resource::Object(object) => Err(format!("object {object}: no playbook contains it here")),
             Resource::Named { what, name } => Err(format!("{what} {name}: no playbook contains it")),
             Resource::Other { what, name } => Err(format!("{what} {name}: no playbook contains it")),
         };
@@ -79,7 +110,20 @@ fn target(finding: &Finding, triage: &Triage) -> Result<Target, Outcome> {
             let (profile_hint, vpc_hint) = (instance.profile.clone(), instance.vpc.clone());
             Ok(Target::Instance { account, region, id: instance.id.clone(), profile_hint, vpc_hint })
         }
-        Situation::CompromisedAccessKey | Situation::CompromisedRoleSession => principal(finding, account),
+        Situation::CompromisedAccessKey
+        | Situation::CompromisedRoleSession
+        | Situation::PrivilegeEscalation
+        | Situation::Persistence
+        | Situation::LeakedKey => principal(finding, account),
+        Situation::RootUsed => Ok(Target::Account { account, partition: finding.partition.clone() }),
+        Situation::MalwareFound => {
+            let object = finding.resources.iter().find_map(|resource| match resource {
+                Resource::Object(object) => Some(object.clone()),
+                _ => None,
+            });
+            let object = object.ok_or_else(|| declined("no-object", "the finding names no usable object"))?;
+            Ok(Target::Object { account, region: region(finding)?, object })
+        }
         Situation::ExposedPort | Situation::ExposedBucket => {
             let (what, name) = changed(finding, triage)?;
             match what {

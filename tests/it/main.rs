@@ -53,6 +53,7 @@ mod mutations;
 mod noise;
 mod offers;
 mod operator;
+mod principals;
 mod records;
 mod registry;
 mod rounds;

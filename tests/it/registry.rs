@@ -11,9 +11,15 @@ use std::{collections::BTreeSet, time::Duration};
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
     pub event: Event,
-    /// What is done to the account before: calls, each with its parameters.
+    /// What the account is like before: calls, each with its parameters.
+    given: &'static [Offence],
+    /// What somebody does to it.
     offence: &'static [Offence],
     world: &'static [&'static str],
+    /// Put before.
+    policy_of: Option<fn(&Lab) -> String>,
+    /// A person must agree first, whatever the policy says.
+    is_asked: bool,
     /// The user has no room for one more attached policy.
     full: bool,
     /// The groups of the VPC are made ahead, so that interfaces pass the open one.
@@ -37,12 +43,17 @@ pub enum Event {
     Sequence,
     /// The sample of a rule, with one member of its detail set.
     Record(&'static str, &'static str, fn(&Lab) -> Value),
+    /// Another file of `events`, about the user's key or the object of this world.
+    Told(&'static str, fn(&Lab, &mut Value)),
 }
 
 const NONE: Scenario = Scenario {
     event: Event::Finding(""),
+    given: &[],
     offence: &[],
     world: &[],
+    policy_of: None,
+    is_asked: false,
     full: false,
     prepared: false,
     offers: "",
@@ -50,7 +61,7 @@ const NONE: Scenario = Scenario {
     in_matrix: true,
 };
 
-pub const SCENARIOS: [Scenario; 12] = [
+pub const SCENARIOS: [Scenario; 16] = [
     Scenario {
         event: Event::Finding("instance-c2-network"),
         world: &["scaling", "targets"],
@@ -62,6 +73,45 @@ pub const SCENARIOS: [Scenario; 12] = [
     Scenario { event: Event::Finding("key-used-from-outside"), full: true, ..NONE },
     Scenario { event: Event::Finding("role-session-exfiltrated"), offers: "whole-role-cutoff", ..NONE },
     Scenario { event: Event::Sequence, ..NONE },
+    Scenario { event: Event::Told("health/key-exposed", about_key), in_matrix: false, ..NONE },
+    Scenario {
+        // The rest of what it does is that of the principal's own playbook.
+        event: Event::Record("iam/admin-granted", "/requestParameters/policyArn", |_| {
+            json!("arn:aws:iam::aws:policy/AdministratorAccess")
+        }),
+        policy_of: Some(|_| {
+            "modes: {privilege-escalation: {critical: contain, high: contain, medium: contain, low: contain}}"
+                .to_owned()
+        }),
+        in_matrix: false,
+        ..NONE
+    },
+    Scenario {
+        event: Event::Told("guardduty/brute-force-inbound", about_address),
+        world: &["acl", "ip_set"],
+        policy_of: Some(|lab| {
+            let (subnet, set) = (lab.id("/subnet"), lab.id("/ip_set/arn"));
+            format!(
+                "modes: {{attacked-only: {{critical: approve, high: approve, medium: approve, low: approve}}}}\naddress-blocks: {{subnets: [{subnet}], ip-sets: ['{set}']}}"
+            )
+        }),
+        is_asked: true,
+        in_matrix: false,
+        ..NONE
+    },
+    Scenario {
+        event: Event::Told("guardduty/object-scan-threat", about_object),
+        given: &[("s3", "put_bucket_policy", |lab| {
+            let bucket = lab.id("/bucket");
+            let blocks = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject",
+                "Resource": format!("arn:aws:s3:::{bucket}/*"),
+                "Condition": {"StringNotEquals": {"s3:ExistingObjectTag/GuardDutyMalwareScanStatus": "NO_THREATS_FOUND"}}}]});
+            json!({"Bucket": bucket, "Policy": blocks.to_string()})
+        })],
+        world: &["bucket"],
+        in_matrix: false,
+        ..NONE
+    },
     Scenario {
         event: Event::Record("exposure/port-opened-to-the-world", "/requestParameters/groupId", |lab| {
             json!(lab.id("/open_group/id"))
@@ -137,6 +187,28 @@ pub const SCENARIOS: [Scenario; 12] = [
     },
 ];
 
+fn about_key(lab: &Lab, event: &mut Value) {
+    event["detail"]["affectedAccount"] = json!(lab.account);
+    event["detail"]["affectedEntities"][0]["entityValue"] = json!(lab.id("/user/keys/0"));
+}
+
+fn about_address(lab: &Lab, event: &mut Value) {
+    let detail = &mut event["detail"];
+    detail["accountId"] = json!(lab.account);
+    let seen = cordon::domain::Timestamp::from_millis(lab.clock.now_ms()).to_string();
+    for member in ["/updatedAt", "/createdAt", "/service/eventFirstSeen", "/service/eventLastSeen"] {
+        *detail.pointer_mut(member).unwrap() = json!(seen);
+    }
+    detail["service"]["action"]["networkConnectionAction"]["remoteIpDetails"] = json!({"ipAddressV4": "203.0.113.66"});
+}
+
+fn about_object(lab: &Lab, event: &mut Value) {
+    let object = &mut event["detail"]["s3ObjectDetails"];
+    object["bucketName"] = json!(lab.id("/bucket"));
+    object["objectKey"] = json!(lab.id("/object"));
+    object["versionId"] = json!("null");
+}
+
 /// What is delivered when something happens to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -177,6 +249,12 @@ impl Scenario {
         if self.prepared {
             anyhow::ensure!(lab.cordon(&["prepare"]).await?.status.success(), "cannot prepare");
         }
+        for (service, method, parameters) in self.given {
+            lab.call(service, method, parameters(&lab)).await?;
+        }
+        if let Some(policy) = self.policy_of {
+            lab.put_policy(&policy(&lab)).await?;
+        }
         if !self.offence.is_empty() {
             // The sensors that are on now are known.
             lab.sweep().await?;
@@ -193,6 +271,13 @@ impl Scenario {
         match self.event {
             Event::Finding(sample) => lab.event(sample),
             Event::Sequence => crate::sequences::sequence(lab),
+            Event::Told(file, about) => {
+                let mut event = crate::lab::read(&crate::lab::root().join(format!("events/{file}.json")))?;
+                event["account"] = json!(lab.account);
+                event["time"] = json!(cordon::domain::Timestamp::from_millis(lab.clock.now_ms()).to_string());
+                about(lab, &mut event);
+                Ok(event)
+            }
             Event::Record(sample, pointer, value) => {
                 let mut event = lab.record(sample)?;
                 *event["detail"].pointer_mut(pointer).unwrap() = value(lab);
@@ -244,7 +329,16 @@ async fn every_action_is_in_a_scenario_and_asks_for_what_it_declares() -> Result
         let lab = Scenario { prepared: false, ..scenario }.lab().await?;
         let before = lab.dump().await?;
         let event = scenario.strike(&lab).await?;
-        let report = lab.deliver(&event).await?;
+        let mut report = lab.deliver(&event).await?;
+        if scenario.is_asked {
+            assert_eq!(kind(&report), "AwaitingApproval", "{scenario:?}: {report:#}");
+            let incident = report["incident"].as_str().unwrap();
+            contains.extend(operations(&lab));
+            assert!(lab.cordon(&["approve", incident]).await?.status.success());
+            lab.proxy.clear();
+            lab.recheck(incident).await?;
+            report = lab.shown(incident).await?["incident"]["report"].clone();
+        }
         assert_eq!(kind(&report), "Contained", "{scenario:?}: {report:#}");
         playbooks.insert(report["playbook"].as_str().unwrap().to_owned());
         for step in report["steps"].as_array().unwrap() {
@@ -256,7 +350,8 @@ async fn every_action_is_in_a_scenario_and_asks_for_what_it_declares() -> Result
             acted.insert(step["action"].as_str().unwrap().to_owned());
         }
         contains.extend(operations(&lab));
-        let incident = report["incident"].as_str().unwrap();
+        let incident = report["incident"].as_str().unwrap().to_owned();
+        let incident = incident.as_str();
         if !scenario.offers.is_empty() {
             scenario.ask(&lab, &event).await?;
             lab.recheck(incident).await?;
@@ -278,10 +373,11 @@ async fn every_action_is_in_a_scenario_and_asks_for_what_it_declares() -> Result
         // Of a finding another occurrence, of a call the same record: another call is another offence.
         let another = match scenario.event {
             Event::Finding(sample) => lab.event(sample)?,
-            Event::Sequence | Event::Record(..) => event.clone(),
+            Event::Sequence | Event::Record(..) | Event::Told(..) => event.clone(),
         };
         let again = lab.deliver(&another).await?;
-        let expected = if matches!(scenario.event, Event::Sequence) { "Contained" } else { "Joined" };
+        let several = matches!(scenario.event, Event::Sequence);
+        let expected = if several { "Contained" } else { "Joined" };
         assert_eq!((kind(&again), lab.changes()), (expected, Vec::new()), "{scenario:?}: {again:#}");
         lab.recheck(incident).await?;
         assert_eq!(lab.changes(), Vec::<String>::new(), "{scenario:?}");
@@ -302,6 +398,8 @@ async fn every_action_is_in_a_scenario_and_asks_for_what_it_declares() -> Result
     }
     let all: BTreeSet<String> = actions::ALL.iter().map(|action| action.name.to_owned()).collect();
     assert_eq!(acted, all, "an action is in no scenario");
+    // It contains nothing, and `principals.rs` sees to what it says.
+    playbooks.insert("root-used".to_owned());
     let all: BTreeSet<String> = cordon::playbooks::ALL.iter().map(|playbook| playbook.id().to_owned()).collect();
     assert_eq!(playbooks, all, "a playbook is in no scenario");
 
@@ -314,8 +412,14 @@ async fn every_action_is_in_a_scenario_and_asks_for_what_it_declares() -> Result
     contains.extend(operations(&lab));
     assert_eq!(undeclared(&contains, &permissions::responder()), Vec::<String>::new());
     assert_eq!(undeclared(&releases, &permissions::operator()), Vec::<String>::new());
-    // What is declared and was not needed: a renamed user, and what EC2 asks for in the caller's name.
-    let spare = ["iam:ListUsers", "kms:CreateGrant", "logs:CreateLogDelivery"];
+    // What is declared and was not needed: a renamed user, what EC2 asks for in the caller's name, and versions of objects.
+    let spare = [
+        "iam:ListUsers",
+        "kms:CreateGrant",
+        "logs:CreateLogDelivery",
+        "s3:GetObjectVersionTagging",
+        "s3:PutObjectVersionTagging",
+    ];
     let unused: Vec<&str> =
         permissions::responder().into_iter().filter(|p| !contains.contains(*p) && !spare.contains(p)).collect();
     assert_eq!(unused, Vec::<&str>::new());

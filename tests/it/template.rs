@@ -35,7 +35,7 @@ fn every_change_is_bound_to_the_code_of_its_function() {
         let text = section(&template, role);
         for statement in text.split("- Sid: ").skip(1) {
             let name = statement.lines().next().unwrap();
-            let unbound = ["WriteOwnLog", "TellPeople", "KeepFailedEvents", "TakeRechecks", "FindTheOwnerOfAKey"];
+            let unbound = ["WriteOwnLog", "TellPeople", "KeepFailedEvents", "TakeRechecks"];
             let bound = format!("function:${{AWS::StackName}}{function}\"");
             // Only what EC2 does for the function: KMS is asked by EC2, and snapshots are tagged as they are made.
             let by_ec2 =

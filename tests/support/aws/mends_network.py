@@ -58,7 +58,8 @@ REVOKED = (
 def an_unknown_rule_is_not_revoked(direction):
     """Moto says InvalidPermission.NotFound, the error of a rule named by its values, and keeps the tags of one that is gone.
 
-    "Error codes for the Amazon EC2 API": `InvalidSecurityGroupRuleId.NotFound`, also for a rule of the other direction.
+    "Error codes for the Amazon EC2 API": `InvalidSecurityGroupRuleId.NotFound`. That a rule of the other direction is
+    unknown too is inferred.
     """
 
     def build(original):

@@ -42,6 +42,16 @@ class Bucket(Exposed):
             with error:
                 return error.code, error.read().decode()
 
+    def test_a_denial_by_tag_leaves_the_tags_readable(self):
+        bucket = self.world["bucket"]
+        denies = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+        denies["Condition"] = {"StringNotEquals": {"s3:ExistingObjectTag/scanned": "clean"}}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [denies]})
+        self.call("s3", "put_bucket_policy", Bucket=bucket, Policy=policy)
+        tags = self.call("s3", "get_object_tagging", Bucket=bucket, Key="reports/2026.csv")["TagSet"]
+        self.assertEqual([{"Key": "confidential", "Value": "yes"}], tags)
+        self.assertEqual(json.loads(policy), json.loads(self.call("s3", "get_bucket_policy", Bucket=bucket)["Policy"]))
+
     def test_a_public_bucket_is_shown_with_its_settings(self):
         shown = self.before["buckets"][self.world["bucket"]]
         self.assertIsNone(shown["public_access_block"])

@@ -230,7 +230,8 @@ class Detector(Sensors):
         self.refused("ValidationException", "guardduty", "update_detector", **named, Features=foundational)
         both = [{"Name": name, "Status": "ENABLED"} for name in ("RUNTIME_MONITORING", "EKS_RUNTIME_MONITORING")]
         self.refused("BadRequestException", "guardduty", "update_detector", **named, Features=both)
-        for method, params in (("update_detector", {"Enable": True}), ("get_detector", {}), ("get_administrator_account", {})):
+        calls = (("update_detector", {"Enable": True}), ("get_detector", {}), ("get_administrator_account", {}))
+        for method, params in calls:
             self.refused("BadRequestException", "guardduty", method, DetectorId="0" * 32, **params)
         self.assertEqual(self.before, self.do("dump"))
 

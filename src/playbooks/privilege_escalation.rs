@@ -1,0 +1,70 @@
+//! Contains whoever granted himself, or others, more than he had.
+//!
+//! # What it does
+//! Contains the principal behind the call, as compromised-access-key or compromised-role-session does. Where the call made an access key,
+//! that key becomes Inactive, whoever's it is. What the call granted stays, and the command that takes it back is printed.
+//! # Fires on
+//! CloudTrail: policies and versions that grant administration, one's own rights extended, trust for strangers, boundaries removed, roles
+//! passed to what one controls; and ways in that stay: keys, passwords and providers made for others.
+//! # Blast radius
+//! The principal can do nothing, and whatever runs as him stops: he may have been allowed to do it, and so a person approves by default.
+//! # Undo
+//! `cordon release` takes the denies away; keys stay Inactive unless `--reactivate-keys` asks for them.
+//! # Limits
+//! Policies, versions, trust, passwords and boundaries are not changed: the undo commands are printed for a person. Who was granted
+//! more is named, and contained only if he acts.
+//! # References
+//! IAM user guide, "Policy evaluation logic"; MITRE ATT&CK T1098, T1548.005.
+#![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use super::{
+    CUT, Case, Plan, PlannedStep, Playbook, Refusal, compromised_access_key::CompromisedAccessKey,
+    compromised_role_session::CompromisedRoleSession,
+};
+use crate::{
+    actions::{Change, KeyStatus},
+    domain::{Outcome, OutcomeKind, Situation},
+    policy::Subject,
+    survey::Facts,
+};
+
+pub struct PrivilegeEscalation;
+
+impl Playbook for PrivilegeEscalation {
+    fn id(&self) -> &'static str {
+        "privilege-escalation"
+    }
+
+    fn situations(&self) -> &'static [Situation] {
+        &[Situation::PrivilegeEscalation, Situation::Persistence]
+    }
+
+    fn source(&self) -> &'static str {
+        include_str!("privilege_escalation.rs")
+    }
+
+    fn plan(&self, facts: &Facts, case: &Case<'_>) -> Result<Plan, Outcome> {
+        let mut plan = match facts {
+            Facts::User(_) => CompromisedAccessKey.plan(facts, case),
+            Facts::RoleSession(_) => CompromisedRoleSession.plan(facts, case),
+            _ => Err(Outcome::because(OutcomeKind::Declined, "other-target", "the target is no principal")),
+        }?;
+        match case.made {
+            Some(Ok((key, status, arn))) => {
+                let subject = Subject::new(&key.account, arn.clone(), key.user_id.as_str());
+                let change = Change { target: key.clone(), before: *status, after: KeyStatus::Inactive };
+                let step = PlannedStep::new(CUT, change, &subject);
+                // He may have made it for himself.
+                if !plan.steps.iter().any(|known| known.change.shown().key() == step.change.shown().key()) {
+                    plan.steps.push(step);
+                }
+            }
+            Some(Err(error)) => {
+                let why = format!("the key that the call made could not be looked up, and may work: {error}");
+                plan.refused.push(Refusal { code: "made-key-unreadable", why });
+            }
+            None => {}
+        }
+        Ok(plan)
+    }
+}

@@ -1,0 +1,292 @@
+//! Who is behind a call, keys that AWS itself found, root, and malware in objects.
+
+use crate::lab::{Lab, Setup, differences, kind, read, root, undeclared};
+use anyhow::Result;
+use serde_json::{Value, json};
+
+/// An event of AWS Health about the user's first key.
+fn exposed(lab: &Lab) -> Result<Value> {
+    let mut event = read(&root().join("events/health/key-exposed.json"))?;
+    event["account"] = json!(lab.account);
+    event["time"] = json!(cordon::domain::Timestamp::from_millis(lab.clock.now_ms()).to_string());
+    event["detail"]["affectedAccount"] = json!(lab.account);
+    event["detail"]["affectedEntities"][0]["entityValue"] = json!(lab.id("/user/keys/0"));
+    Ok(event)
+}
+
+async fn is_denied(lab: &Lab) -> Result<bool> {
+    let attached = lab.call("iam", "list_attached_user_policies", json!({"UserName": lab.id("/user/name")})).await?;
+    Ok(attached.to_string().contains("AWSDenyAll"))
+}
+
+#[tokio::test]
+async fn a_key_that_aws_names_is_contained_with_its_user() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let before = lab.dump().await?;
+    let report = lab.deliver(&exposed(&lab)?).await?;
+    assert_eq!((kind(&report), &report["playbook"]), ("Contained", &json!("leaked-key")), "{report:#}");
+    assert!(is_denied(&lab).await?);
+    let incident = report["incident"].as_str().unwrap();
+    assert!(lab.cordon(&["release", incident, "--reactivate-keys"]).await?.status.success());
+    assert_eq!(undeclared(&before, &lab.dump().await?), Vec::<String>::new());
+    // A key of nobody, no key at all, and an event of another kind.
+    let lab = Lab::durable().await?;
+    let mut stranger = exposed(&lab)?;
+    stranger["detail"]["affectedEntities"][0]["entityValue"] = json!("AKIAOTHEROTHEROTHER1");
+    let mut nobody = exposed(&lab)?;
+    nobody["detail"]["affectedEntities"] = json!([]);
+    nobody["detail"]["eventArn"] = json!("arn:aws:health:us-east-1::event/RISK/x/2");
+    let other = read(&root().join("events/health/key-exposed.benign.json"))?;
+    for (event, expected) in [(stranger, "Observed"), (nobody, "Observed"), (other, "Ignored")] {
+        let report = lab.deliver(&event).await?;
+        assert_eq!(kind(&report), expected, "{report:#}");
+    }
+    assert_eq!(lab.changes(), Vec::<String>::new());
+    // Nor does it count from a queue, to which more may send.
+    let arn = "arn:aws:sqs:us-east-1:111122223333:cordon-Events";
+    let message =
+        json!({"messageId": "m1", "eventSource": "aws:sqs", "eventSourceARN": arn, "body": exposed(&lab)?.to_string()});
+    lab.deliver(&json!({"Records": [message]})).await?;
+    assert_eq!(lab.changes(), Vec::<String>::new());
+    Ok(())
+}
+
+/// Whoever may attach a policy could have Cordon shut out anybody: only AWS itself is believed.
+#[tokio::test]
+async fn a_quarantine_is_believed_where_aws_attached_it() -> Result<()> {
+    for (by_aws, expected) in [(true, "Contained"), (false, "AwaitingApproval")] {
+        let lab = Lab::durable().await?;
+        let mut event = lab.record("iam/key-quarantined")?;
+        event["detail"]["requestParameters"]["userName"] = json!(lab.id("/user/name"));
+        event["detail"]["userIdentity"] = match by_aws {
+            true => json!({"type": "AWSService", "invokedBy": "support.amazonaws.com"}),
+            false => {
+                json!({"type": "IAMUser", "principalId": "AIDAEVEEVEEVEEVEEVE11", "userName": "eve", "accountId": lab.account,
+                "arn": format!("arn:aws:iam::{}:user/eve", lab.account)})
+            }
+        };
+        let report = lab.deliver(&event).await?;
+        assert_eq!(kind(&report), expected, "{report:#}");
+        assert!(report["target"].as_str().unwrap().contains(lab.id("/user/id")), "{report:#}");
+        assert_eq!(is_denied(&lab).await?, by_aws);
+    }
+    Ok(())
+}
+
+/// He made a key for another user: he is asked about, the key with him, and the command that takes it back is printed.
+#[tokio::test]
+async fn whoever_makes_keys_for_others_is_contained_with_the_key_once_a_person_agrees() -> Result<()> {
+    let lab = Lab::durable().await?;
+    lab.call("iam", "create_user", json!({"UserName": "bob"})).await?;
+    let made = lab.call("iam", "create_access_key", json!({"UserName": "bob"})).await?;
+    let mut event = lab.record("iam/access-key-made")?;
+    event["detail"]["requestParameters"] = json!({"userName": "bob"});
+    event["detail"]["responseElements"] =
+        json!({"accessKey": {"accessKeyId": made["AccessKey"]["AccessKeyId"], "userName": "bob", "status": "Active"}});
+    let report = lab.deliver(&event).await?;
+    // Medium by its rule: read, and not asked about.
+    assert_eq!((kind(&report), &report["situation"]), ("Observed", &json!("persistence")), "{report:#}");
+    let mut grant = lab.record("iam/admin-granted")?;
+    grant["detail"]["requestParameters"] =
+        json!({"userName": "bob", "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"});
+    grant["detail"]["eventName"] = json!("AttachUserPolicy");
+    let report = lab.deliver(&grant).await?;
+    assert_eq!(
+        (kind(&report), &report["playbook"]),
+        ("AwaitingApproval", &json!("privilege-escalation")),
+        "{report:#}"
+    );
+    let undo = "aws iam detach-user-policy --user-name bob --policy-arn arn:aws:iam::aws:policy/AdministratorAccess";
+    assert!(report["advice"].to_string().contains(undo), "{report:#}");
+    assert_eq!(lab.changes(), Vec::<String>::new());
+    let incident = report["incident"].as_str().unwrap();
+    assert!(lab.cordon(&["approve", incident]).await?.status.success());
+    lab.recheck(incident).await?;
+    assert!(is_denied(&lab).await?);
+
+    // Where the policy contains unattended, the key goes with him.
+    let lab = Lab::durable().await?;
+    let contain = "{critical: contain, high: contain, medium: contain, low: contain}";
+    lab.put_policy(&format!("modes: {{persistence: {contain}}}")).await?;
+    lab.call("iam", "create_user", json!({"UserName": "bob"})).await?;
+    let made = lab.call("iam", "create_access_key", json!({"UserName": "bob"})).await?;
+    let mut event = lab.record("iam/access-key-made")?;
+    event["detail"]["requestParameters"] = json!({"userName": "bob"});
+    event["detail"]["responseElements"] =
+        json!({"accessKey": {"accessKeyId": made["AccessKey"]["AccessKeyId"], "userName": "bob", "status": "Active"}});
+    let report = lab.deliver(&event).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    assert!(is_denied(&lab).await?);
+    let keys = lab.call("iam", "list_access_keys", json!({"UserName": "bob"})).await?;
+    assert_eq!(keys["AccessKeyMetadata"][0]["Status"], "Inactive");
+    // Bob himself is not touched.
+    let attached = lab.call("iam", "list_attached_user_policies", json!({"UserName": "bob"})).await?;
+    assert_eq!(attached["AttachedPolicies"], json!([]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn root_is_told_with_what_a_person_can_do() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let mut event = lab.record("access/root-used")?;
+    event["detail"]["userIdentity"]["accountId"] = json!(lab.account);
+    let report = lab.deliver(&event).await?;
+    assert_eq!((kind(&report), &report["playbook"]), ("NotContained", &json!("root-used")), "{report:#}");
+    let [mail] = lab.messages().await?.try_into().unwrap();
+    assert_eq!(mail["MessageAttributes"]["urgency"]["Value"], "page");
+    let text = mail["Message"].as_str().unwrap();
+    assert!(text.contains(&format!("aws sts assume-root --target-principal {}", lab.account)), "{text}");
+    assert_eq!(lab.changes(), Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_object_with_malware_is_blocked_where_the_buckets_policy_blocks_by_tag() -> Result<()> {
+    let lab = Lab::new(Setup { durable: true, interfaces: Some(1), world: &["bucket"], ..Setup::default() }).await?;
+    let bucket = lab.id("/bucket").to_owned();
+    let mut event = read(&root().join("events/guardduty/object-scan-threat.json"))?;
+    event["account"] = json!(lab.account);
+    event["time"] = json!(cordon::domain::Timestamp::from_millis(lab.clock.now_ms()).to_string());
+    let object = &mut event["detail"]["s3ObjectDetails"];
+    object["bucketName"] = json!(bucket);
+    object["objectKey"] = json!(lab.id("/object"));
+    object["versionId"] = json!("null");
+    let report = lab.deliver(&event).await?;
+    assert_eq!(kind(&report), "NotContained", "{report:#}");
+    assert!(report["outcome"].to_string().contains("no-block-by-tag"), "{report:#}");
+    assert_eq!((lab.changes(), lab.messages().await?.len()), (Vec::new(), 1));
+
+    let blocks = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject",
+        "Resource": format!("arn:aws:s3:::{bucket}/*"),
+        "Condition": {"StringNotEquals": {"s3:ExistingObjectTag/GuardDutyMalwareScanStatus": "NO_THREATS_FOUND"}}}]});
+    lab.call("s3", "put_bucket_policy", json!({"Bucket": bucket, "Policy": blocks.to_string()})).await?;
+    let before = lab.dump().await?;
+    let report = lab.deliver(&event).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    let tags = lab.call("s3", "get_object_tagging", json!({"Bucket": bucket, "Key": lab.id("/object")})).await?;
+    assert!(tags.to_string().contains("THREATS_FOUND") && tags.to_string().contains("confidential"), "{tags}");
+    let incident = report["incident"].as_str().unwrap();
+    assert!(lab.cordon(&["release", incident]).await?.status.success());
+    assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new());
+    Ok(())
+}
+
+/// What he did before stands in the message and in `show`; who was made by him is counted in a pool of its own.
+#[tokio::test]
+async fn what_he_did_before_is_told_and_what_he_made_has_a_pool_of_its_own() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let bob = lab.call("iam", "create_user", json!({"UserName": "bob"})).await?["User"]["UserId"].clone();
+    let key = lab.call("iam", "create_access_key", json!({"UserName": "bob"})).await?;
+    let (name, id) = (lab.id("/user/name").to_owned(), lab.id("/user/id").to_owned());
+    for (call, parameters, answer) in [
+        ("ListBuckets", json!(null), json!(null)),
+        ("CreateUser", json!({"userName": "bob"}), json!({"user": {"userId": bob}})),
+        (
+            "CreateAccessKey",
+            json!({"userName": "bob"}),
+            json!({"accessKey": {"accessKeyId": key["AccessKey"]["AccessKeyId"], "userName": "bob"}}),
+        ),
+    ] {
+        let record = json!({"eventName": call, "eventSource": "iam.amazonaws.com", "sourceIPAddress": "198.51.100.23",
+            "userIdentity": {"principalId": id, "type": "IAMUser"}, "requestParameters": parameters, "responseElements": answer});
+        lab.recorded(json!({"EventName": call, "EventSource": "iam.amazonaws.com", "Username": name,
+            "EventTime": cordon_support::samples::now_ms() / 1000 - 30, "CloudTrailEvent": record}))
+            .await?;
+    }
+    let finding = lab.event("key-used-from-outside")?;
+    let report = lab.deliver(&finding).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    let [mail] = lab.messages().await?.try_into().unwrap();
+    let text = mail["Message"].as_str().unwrap();
+    for part in ["3 calls since", "from 198.51.100.23", "made access key …", "user bob", "cordon contain user bob"] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+    let incident = report["incident"].as_str().unwrap();
+    lab.recheck(incident).await?;
+    let shown = lab.cordon(&["show", incident]).await?;
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("user bob") && shown.contains("1 ListBuckets"), "{shown}");
+
+    let mut about_bob = lab.event("key-used-from-outside")?;
+    about_bob["detail"]["resource"]["accessKeyDetails"]["userName"] = json!("bob");
+    about_bob["detail"]["resource"]["accessKeyDetails"]["principalId"] = bob;
+    let report = lab.deliver(&about_bob).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    let items = lab.call("dynamodb", "scan", json!({"TableName": "cordon"})).await?;
+    let pools: Vec<&str> =
+        items["Items"].as_array().unwrap().iter().filter_map(|item| item["pk"]["S"].as_str()).collect();
+    let taken = |pool: &str| pools.iter().filter(|pk| pk.starts_with(&format!("BUDGET#{pool}#"))).count();
+    assert_eq!((taken("credentials"), taken("made")), (1, 1), "{pools:?}");
+    Ok(())
+}
+
+fn attacked(lab: &Lab, address: &str) -> Result<Value> {
+    let mut event = lab.event("brute-force-inbound")?;
+    event["detail"]["service"]["action"]["networkConnectionAction"]["remoteIpDetails"] = json!({"ipAddressV4": address, "organization": {"asn": "64500", "asnOrg": "Example", "isp": "Example", "org": "Example"}});
+    event["detail"]["severity"] = json!(8);
+    Ok(event)
+}
+
+/// Only where the policy lists lists, only after a person has agreed, and people are reminded of it.
+#[tokio::test]
+async fn an_address_is_kept_out_of_the_listed_lists_once_a_person_agrees() -> Result<()> {
+    let world = &["acl", "ip_set"];
+    let lab = Lab::new(Setup { durable: true, interfaces: Some(1), world, ..Setup::default() }).await?;
+    let before = lab.dump().await?;
+    assert_eq!(kind(&lab.deliver(&attacked(&lab, "203.0.113.66")?).await?), "Observed");
+    let contain = "{critical: contain, high: contain, medium: contain, low: contain}";
+    lab.put_policy(&format!(
+        "modes: {{attacked-only: {contain}}}\naddress-blocks: {{subnets: [{}], ip-sets: ['{}'], hours: 2, never: [203.0.113.0/26]}}",
+        lab.id("/subnet"),
+        lab.id("/ip_set/arn")
+    ))
+    .await?;
+    let report = lab.deliver(&attacked(&lab, "203.0.113.66")?).await?;
+    assert_eq!((kind(&report), &report["playbook"]), ("AwaitingApproval", &json!("hostile-address")), "{report:#}");
+    assert_eq!(lab.changes(), Vec::<String>::new());
+    let incident = report["incident"].as_str().unwrap();
+    assert!(lab.cordon(&["approve", incident]).await?.status.success());
+    lab.recheck(incident).await?;
+    let acl = lab.call("ec2", "describe_network_acls", json!({"NetworkAclIds": [lab.id("/acl")]})).await?;
+    assert!(acl.to_string().contains("203.0.113.66/32"), "{acl:#}");
+    let set = json!({"Id": lab.id("/ip_set/id"), "Name": lab.id("/ip_set/name"), "Scope": "REGIONAL"});
+    let set = lab.call("wafv2", "get_ip_set", set).await?;
+    assert_eq!(set["IPSet"]["Addresses"], json!(["203.0.113.66/32"]));
+    for (address, why) in [("10.0.0.7", "private"), ("203.0.113.7", "never blocked")] {
+        let report = lab.deliver(&attacked(&lab, address)?).await?;
+        assert_eq!(kind(&report), "Declined", "{report:#}");
+        assert!(report["outcome"].to_string().contains(why), "{report:#}");
+    }
+    lab.messages().await?;
+    lab.sweep().await?;
+    assert!(lab.messages().await?.is_empty());
+    lab.clock.advance(std::time::Duration::from_secs(2 * 3_600))?;
+    lab.sweep().await?;
+    let reminded = lab.messages().await?;
+    let is_reminder = |mail: &&Value| mail["Message"].as_str().unwrap().contains(&format!("cordon release {incident}"));
+    assert_eq!(reminded.iter().filter(is_reminder).count(), 1, "{reminded:#?}");
+    let output = lab.cordon(&["release", incident]).await?;
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(undeclared(&before, &lab.dump().await?), Vec::<String>::new());
+    Ok(())
+}
+
+/// Where the policy names a bucket, what flows around a contained instance is recorded from then on.
+#[tokio::test]
+async fn a_network_without_a_flow_log_gets_one_where_the_policy_says_so() -> Result<()> {
+    let lab = Lab::new(Setup { durable: true, interfaces: Some(1), ..Setup::default() }).await?;
+    lab.call("s3", "create_bucket", json!({"Bucket": format!("evidence-{}", lab.account)})).await?;
+    lab.put_policy(&format!("flow-logs-to: arn:aws:s3:::evidence-{}", lab.account)).await?;
+    let report = lab.deliver(&lab.event("instance-c2-network")?).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    let logs = lab.call("ec2", "describe_flow_logs", json!({})).await?;
+    assert_eq!(logs["FlowLogs"].as_array().unwrap().len(), 1, "{logs:#}");
+    assert_eq!(logs["FlowLogs"][0]["ResourceId"], lab.id("/vpc"));
+    let incident = report["incident"].as_str().unwrap();
+    lab.recheck(incident).await?;
+    assert!(lab.cordon(&["release", incident]).await?.status.success());
+    // It stays, by declaration.
+    let logs = lab.call("ec2", "describe_flow_logs", json!({})).await?;
+    assert_eq!(logs["FlowLogs"].as_array().unwrap().len(), 1, "{logs:#}");
+    Ok(())
+}
