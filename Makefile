@@ -72,7 +72,7 @@ lint: lint-venv ## formatting, clippy and the SAM template
 	$(LINT_VENV)/bin/cfn-lint -- template.yaml deploy/operator.yaml
 	$(LINT_VENV)/bin/python -B tests/support/policy_sizes.py template.yaml deploy/operator.yaml
 
-demo: venv ## incidents from finding to mail, on this machine and without an AWS account
+demo: venv ## one attack, told by three sources, contained and released: on this machine and without an AWS account
 	@echo 'building the function and the command line (the first time takes some minutes)'
 	cargo build $(LOCKED) $(FEATURES) --bin responder --bin cordon
 	cargo run $(LOCKED) -p cordon-support --bin demo -- --responder $(TARGET)/debug/responder

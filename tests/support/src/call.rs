@@ -1,6 +1,7 @@
 //! One call as the proxy saw it, and where in a run it stands. Plain data.
 
 use std::fmt;
+use std::time::Instant;
 
 use crate::faults::How;
 
@@ -19,6 +20,8 @@ pub struct Call {
     pub round: usize,
     /// What the client got. None while it waits, or if it got nothing.
     pub status: Option<u16>,
+    /// When that was there, before it was held for its round.
+    pub answered: Option<Instant>,
     /// The code of an error answer, whether of AWS or injected.
     pub error: Option<String>,
     pub user_agent: String,

@@ -389,6 +389,7 @@ impl Shared {
                 && let Some(call) = index.and_then(|index| state.calls.get_mut(index))
             {
                 call.status = Some(answer.status().as_u16());
+                call.answered = Some(std::time::Instant::now());
                 call.error = errors::error_code(answer.status(), answer.headers(), answer.body());
             }
             if self.options.hold.is_some() {

@@ -116,11 +116,13 @@ async fn a_request_passes_unchanged_and_is_recorded() {
         occurrence: 1,
         round: 0,
         status: Some(200),
+        answered: calls[0].answered,
         error: None,
         user_agent: "test/1".into(),
         mutating: true,
         fault: None,
     };
+    assert!(calls[0].answered.is_some());
     assert_eq!(calls, [expected]);
     assert_eq!(calls[0].position().to_string(), "PutUserPolicy alice/deny #1");
     // Nothing was measured, and nothing pretends to be.

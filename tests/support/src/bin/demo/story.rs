@@ -1,292 +1,291 @@
-//! What is shown, in its order, and what is expected of each part.
+//! What is shown, in its order, and what boto3 must read after each part.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
-use cordon_support::Moto;
+use anyhow::Result;
 use serde_json::Value;
 
-use crate::account::{self, Check};
-use crate::dump::differences;
-use crate::report::{Figures, Report};
-use crate::scenes::{self, Event, Scene};
+use crate::account::{Row, Thing, contained, differences, with};
+use crate::attack::{self, Told};
 use crate::screen::{Screen, Style};
-use crate::shown::{Says, folded};
-use crate::stage::{Ended, Stage, Whom};
+use crate::stage::Stage;
 
-/// The calls that come with the cut, so that the evidence is not lost meanwhile.
-const WITH_THE_CUT: [&str; 2] = ["EnterStandby", "ModifyInstanceAttribute"];
+/// Reasons that repeat what came in.
+const REPEATS: &str = "rule";
 
-pub struct Options {
-    pub responder: PathBuf,
-    pub if_wrong: IfWrong,
+/// What one source tells, and what must come of it.
+struct Chapter {
+    source: String,
+    seen: String,
+    event: Value,
+    thing: Thing,
+    severity: &'static str,
+    /// How the thing must be then, as boto3 dumps it.
+    contained: Value,
+    reactivates_keys: bool,
+    released: Value,
 }
 
-/// What is done when something is not as expected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IfWrong {
-    Stop,
-    KeepGoing,
+struct Story<'a> {
+    screen: &'a Screen,
+    stage: Stage,
+    /// How the account is, as far as the story has come.
+    now: Value,
+    wrong: usize,
 }
 
-/// Everything that was not as expected.
-pub struct Wrong(pub Vec<String>);
-
-pub struct Story<'a> {
-    pub screen: &'a Screen,
-    pub stage: Stage,
-    if_wrong: IfWrong,
-    wrong: Vec<String>,
-    pub before: Value,
-    dry_run: Value,
-    numbered: usize,
-    /// What was seen and decided, of the scenes so far.
-    pub told: BTreeSet<String>,
-    pub totals: Totals,
-}
-
-#[derive(Default)]
-pub struct Totals {
-    events: usize,
-    pub rechecks: usize,
-    commands: usize,
-    outcomes: BTreeMap<String, usize>,
-    calls: usize,
-    changes: usize,
-    pub mails: usize,
-}
-
-/// Tells the whole story, and stops all that it started.
-pub async fn tell(screen: &Screen, options: &Options) -> Result<Wrong> {
+/// How many things were not as expected; each is marked.
+pub async fn tell(screen: &Screen, responder: PathBuf) -> Result<usize> {
     let started = Instant::now();
-    let mut story = Story::open(screen, options).await?;
-    story.table("the account before", None);
-    let planned = story.dry_run().await?;
-    story.prepare().await?;
-    let contained = story.containment(&planned).await?;
-    story.killed().await?;
-    story.denied_already().await?;
-    let waits = story.play(&scenes::WAITS).await?;
-    story.account_after().await?;
-    story.mail(&contained).await?;
-    story.approval(&waits).await?;
-    story.release().await?;
-    story.close(started).await
+    eprintln!("… starting moto, a little account in it, and the function before it");
+    let stage = Stage::set(responder).await?;
+    attack::prepare(&stage).await?;
+    screen.line(&screen.paint(Style::Bold, "Cordon: one attack on an AWS account, told by three sources"));
+    let how = "The real function binary (a debug build), and moto in place of AWS. How the account is, boto3 has read. Milliseconds \
+               count from the delivery of an event until AWS had taken the change; for its first record Cordon loads its rules.";
+    screen.labelled("", Style::Dim, how);
+
+    stage.deliver(&attack::tick(&stage)?).await?;
+    let clean = stage.dump().await?;
+    let told = attack::happens(&stage).await?;
+    let attacked = stage.dump().await?;
+    let mut story = Story { screen, stage, now: attacked.clone(), wrong: 0 };
+    story.attack(&clean).await?;
+    let chapters = chapters(&story.stage.ids, told, &clean, &attacked);
+    let mut incidents = Vec::new();
+    for (number, chapter) in chapters.iter().enumerate() {
+        screen.heading(&format!("{}  {}", number + 1, chapter.source));
+        incidents.push(story.contain(chapter).await?);
+    }
+    screen.heading("All is understood: each incident is released. What it changed goes back; only a sensor stays on");
+    for (chapter, incident) in chapters.iter().zip(&incidents) {
+        if let Some(incident) = incident {
+            story.release(chapter, incident).await?;
+        }
+    }
+    story.sweep(incidents.iter().flatten().count()).await?;
+    let Story { stage, wrong, .. } = story;
+    stage.stop().await;
+    let verdict = match wrong {
+        0 => screen.paint(Style::Good, "all was as expected"),
+        many => screen.paint(Style::Bad, &format!("{many} things were not as expected")),
+    };
+    screen.line(&format!("\n{:.1} s; everything is stopped; {verdict}.", started.elapsed().as_secs_f64()));
+    Ok(wrong)
 }
 
-impl<'a> Story<'a> {
-    async fn open(screen: &'a Screen, options: &Options) -> Result<Story<'a>> {
-        screen.line(&screen.paint(Style::Bold, "Cordon: first response to what GuardDuty finds in an AWS account"));
-        screen.prose(
-            Style::Dim,
-            "All on this machine: the real function binary, a Lambda Runtime API, and moto in place of AWS.",
-        );
-        screen.heading("setting the stage");
-        let moto = screen.progress("moto, which answers as AWS would", Moto::start()).await?;
-        let setting = Stage::set(moto, options.responder.clone());
-        let mut stage = screen
-            .progress("a little account, its table and queue for Cordon, a proxy to count calls", setting)
-            .await?;
-        let before = screen.progress("a first look at all that Cordon could touch", stage.dump()).await?;
-        let dry_run = stage.event(scenes::DRY_RUN.sample, Whom::Victim)?;
-        let (if_wrong, wrong, totals) = (options.if_wrong, Vec::new(), Totals::default());
-        Ok(Story { screen, stage, if_wrong, wrong, before, dry_run, numbered: 0, told: BTreeSet::new(), totals })
-    }
+fn chapters(ids: &Value, told: Told, clean: &Value, attacked: &Value) -> [Chapter; 3] {
+    let of = |dump: &Value, thing: Thing| dump.pointer(&thing.place(ids)).cloned().unwrap_or_default();
+    let text = |of: &Value, pointer: &str| of.pointer(pointer).and_then(Value::as_str).unwrap_or("?").to_owned();
+    let Told { guardduty, config, opened, cloudtrail } = told;
+    let finding = &guardduty["detail"];
+    let from = "/service/action/awsApiCallAction/remoteIpDetails/ipAddressV4";
+    let seen = format!("{}: {} [{}]", text(finding, "/type"), text(finding, "/title"), text(finding, from));
+    let user = Chapter {
+        source: "GuardDuty finds that a key is used from outside".to_owned(),
+        seen,
+        event: guardduty,
+        thing: Thing::User,
+        severity: "High",
+        contained: contained(&of(attacked, Thing::User)),
+        reactivates_keys: true,
+        released: of(clean, Thing::User),
+    };
+    let (evaluation, call) = (&config["detail"], &cloudtrail["detail"]);
+    let group = Chapter {
+        source: format!(
+            "AWS Config finds a port open to the world; CloudTrail's history has {} by user {}",
+            text(&opened, "/eventName"),
+            text(&opened, "/userIdentity/userName")
+        ),
+        seen: format!(
+            "{}: {} → {}: {}",
+            text(evaluation, "/configRuleName"),
+            text(evaluation, "/oldEvaluationResult/complianceType"),
+            text(evaluation, "/newEvaluationResult/complianceType"),
+            text(evaluation, "/resourceId")
+        ),
+        event: config.clone(),
+        thing: Thing::Group,
+        severity: "High",
+        contained: of(clean, Thing::Group),
+        reactivates_keys: false,
+        released: of(attacked, Thing::Group),
+    };
+    let trail = Chapter {
+        source: "CloudTrail records that the trail was stopped".to_owned(),
+        seen: format!(
+            "{} of trail {} by user {} [{}]",
+            text(call, "/eventName"),
+            text(call, "/requestParameters/name"),
+            text(call, "/userIdentity/userName"),
+            text(call, "/sourceIPAddress")
+        ),
+        event: cloudtrail.clone(),
+        thing: Thing::Trail,
+        // One worse, because whoever did it is held by the first incident.
+        severity: "Critical",
+        contained: of(clean, Thing::Trail),
+        reactivates_keys: false,
+        // A release silences nothing.
+        released: of(clean, Thing::Trail),
+    };
+    [user, group, trail]
+}
 
-    async fn dry_run(&mut self) -> Result<Report> {
-        self.screen.heading("a dry run: CORDON_MODE=observe");
-        self.screen.prose(Style::Dim, "A round is one round trip to AWS; calls that go out side by side share it.");
-        self.stage.start_function("observe").await?;
-        let planned = self.play(&scenes::DRY_RUN).await?;
-        let now = self.stage.dump().await?;
-        let changed = differences(&self.before, &now);
-        self.check("boto3 sees the account exactly as before", changed.is_empty(), &changed.join("; "))?;
-        Ok(planned)
-    }
-
-    /// The report of the instance that was contained.
-    async fn containment(&mut self, planned: &Report) -> Result<Report> {
-        self.screen.heading("in earnest: CORDON_MODE=contain, with a journal in DynamoDB and rechecks in SQS");
-        self.stage.start_function("contain").await?;
-        self.play(&scenes::ATTACKED).await?;
-        let contained = self.play(&scenes::INSTANCE).await?;
-        let cut = self.stage.figures().cut;
-        let rounds = WITH_THE_CUT.map(|operation| self.stage.round_of(operation));
-        let claim = "in the same round its group was told to spare it, and it was protected against its end";
-        self.check(claim, cut.is_some() && rounds.iter().all(|round| *round == cut), &format!("{rounds:?}, {cut:?}"))?;
-        self.check_passage("victim").await?;
-        let same = planned.plan.is_some() && planned.plan == contained.plan;
-        let found = format!("plans {:?} and {:?}", planned.plan, contained.plan);
-        self.check("what was done is the plan of the dry run", same, &found)?;
-        for scene in &scenes::NOTHING_NEW {
-            self.play(scene).await?;
+impl Story<'_> {
+    /// What was there before, and what the attacker has made of it.
+    async fn attack(&mut self, clean: &Value) -> Result<()> {
+        let shown = self.stage.cordon(&["baseline", "show", "--json"]).await?;
+        let baseline: Value = serde_json::from_str(&shown.stdout).unwrap_or_default();
+        let sensors = baseline["baseline"]["sensors"].as_object().into_iter().flatten();
+        let sensors: Vec<&str> = sensors.map(|(name, _)| name.as_str()).collect();
+        let seen = format!("Cordon's first sweep has seen what watches the account: {}", sensors.join(", "));
+        self.screen.labelled("before", Style::Plain, &seen);
+        let (mut expected, mut found, mut label) = (clean.clone(), Vec::new(), "attack");
+        for thing in [Thing::Group, Thing::Trail] {
+            self.rows(label, thing, clean, |_| String::new());
+            let place = thing.place(&self.stage.ids);
+            let attacked = self.now.pointer(&place).unwrap_or(&Value::Null);
+            if clean.pointer(&place) == Some(attacked) {
+                found.push(format!("{place} is as before"));
+            }
+            expected = with(&expected, &place, attacked);
+            label = "";
         }
-        self.check_joined(&contained).await?;
-        Ok(contained)
-    }
-
-    /// Of the last delivery: what each interface of an instance went through, and that it is over.
-    pub async fn check_passage(&mut self, whose: &str) -> Result<()> {
-        let after = self.stage.dump().await?;
-        let check = account::passed(&self.stage.ids, whose, &self.before, &after, &self.stage.moves());
-        self.verdict(&check)
-    }
-
-    /// Its step was done before, for the instance.
-    async fn denied_already(&mut self) -> Result<()> {
-        let report = self.play(&scenes::DENIED_ALREADY).await?;
-        let states: Vec<&str> = report.steps.iter().map(|step| step.state.as_str()).collect();
-        self.check("the deny that is there counts as its own", states == ["done"], &format!("{states:?}"))
-    }
-
-    /// The last finding has a record of its own, which says what came of it.
-    async fn check_joined(&mut self, held: &Report) -> Result<()> {
-        let incident = self.stage.incidents().await?.pop().context("the journal knows no incident")?;
-        let record = self.stage.record(&incident).await?;
-        let kind = record["incident"]["report"]["outcome"]["kind"].as_str().unwrap_or_default();
-        let holds = held.incident.as_ref() != Some(&incident) && kind == "Joined";
-        self.check(&format!("it has a record of its own: {incident} is Joined"), holds, &format!("it is {kind}"))
-    }
-
-    async fn account_after(&mut self) -> Result<()> {
-        let after = self.stage.dump().await?;
-        self.table("the account after, where it is not as before", Some(&after));
-        self.screen.line("");
-        for check in account::contained(&self.stage.ids, &self.before, &after) {
-            self.verdict(&check)?;
-        }
+        found.extend(differences(&expected, &self.now));
+        self.check("this is the attack, and nothing else", &found);
         Ok(())
     }
 
-    async fn mail(&mut self, contained: &Report) -> Result<()> {
-        let mails = self.stage.mails().await?;
-        self.screen.heading("the mail that people got of the instance");
-        let attribute = |mail: &Value, name: &str| mail["MessageAttributes"][name]["Value"].as_str().map(str::to_owned);
-        let wanted = mails.iter().find(|mail| {
-            attribute(mail, "outcome").as_ref() == Some(&contained.outcome.kind)
-                && attribute(mail, "incident") == contained.incident
+    /// Delivers the event; the incident, if people were told of one.
+    async fn contain(&mut self, chapter: &Chapter) -> Result<Option<String>> {
+        self.screen.labelled("seen", Style::Plain, &chapter.seen);
+        let delivered = self.stage.deliver(&chapter.event).await?;
+        self.screen.labelled("judged", Style::Plain, &judged(&delivered.report));
+        let (before, mails) = (self.look().await?, self.stage.mails().await?);
+        self.rows("changed", chapter.thing, &before, |row| {
+            let after = self.stage.after(&delivered, row.operation, &row.resource);
+            after.map_or_else(|| "by no call".to_owned(), |after| format!("after {} ms", after.as_millis()))
         });
-        if let Some(mail) = wanted {
-            let text = |key: &str| mail[key].as_str().unwrap_or_default();
-            self.screen.quote(&format!("Subject: {}\n\n{}", text("Subject"), folded(text("Message"))));
-            self.screen.line("");
-        }
-        self.check("the mail of the containment is there", wanted.is_some(), &format!("{} other mails", mails.len()))?;
-        let claim = format!("{} mails were sent, and as many arrived", self.totals.mails);
-        self.check(&claim, mails.len() == self.totals.mails, &format!("{} arrived", mails.len()))
-    }
+        let subject = |mail: &Value| mail["Subject"].as_str().unwrap_or("none").to_owned();
+        self.screen.labelled("mail", Style::Plain, &mails.iter().map(subject).collect::<Vec<_>>().join(" "));
 
-    async fn close(self, started: Instant) -> Result<Wrong> {
-        let Story { screen, stage, wrong, totals, .. } = self;
-        stage.stop().await;
-        screen.heading("in all");
-        let outcomes: Vec<String> = totals.outcomes.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-        let Totals { events, rechecks, commands, calls, changes, mails, .. } = totals;
-        screen.prose(
-            Style::Bold,
-            &format!(
-                "{events} events, the dry run among them, and {rechecks} rechecks: {}; {commands} commands.",
-                outcomes.join(", ")
-            ),
-        );
-        let seconds = started.elapsed().as_secs_f64();
-        screen.prose(
-            Style::Bold,
-            &format!(
-                "{calls} AWS calls, {changes} of them changes and {mails} mails; {seconds:.1} s; everything is stopped."
-            ),
-        );
-        let (style, verdict) = match wrong.len() {
-            0 => (Style::Good, "All was as expected.".to_owned()),
-            many => (Style::Bad, format!("{many} things were not as expected.")),
+        let mut found = self.others(chapter, &before, &chapter.contained);
+        let says = |mail: &Value, name: &str| mail["MessageAttributes"][name]["Value"].as_str().map(str::to_owned);
+        let incident = match mails.as_slice() {
+            [mail] => {
+                for (name, expected) in [("outcome", "Contained"), ("severity", chapter.severity)] {
+                    let said = says(mail, name).unwrap_or_default();
+                    if said != expected {
+                        found.push(format!("the mail's {name} must be {expected}, is {said}"));
+                    }
+                }
+                says(mail, "incident")
+            }
+            mails => {
+                found.push(format!("{} mails came, not one", mails.len()));
+                None
+            }
         };
-        screen.prose(style, &verdict);
-        screen.prose(
-            Style::Dim,
-            "What moto cannot show: the seconds that IAM takes to spread a change, the minutes that snapshots and draining \
-             take, that the passage really ends connections, and that a denied session is really refused.",
-        );
-        Ok(Wrong(wrong))
+        self.check("this is so, and nothing else in the account has changed", &found);
+        Ok(incident)
     }
 
-    /// Delivers the event of a scene, shows what came of it and compares.
-    async fn play(&mut self, scene: &Scene) -> Result<Report> {
-        self.title(scene);
-        let event = self.event(scene)?;
-        let (report, figures) = self.stage.deliver(&event).await?;
-        self.totals.events += 1;
-        self.came(scene, &report, figures)?;
-        Ok(report)
-    }
-
-    pub fn event(&mut self, scene: &Scene) -> Result<Value> {
-        match scene.event {
-            Event::DryRun => Ok(self.dry_run.clone()),
-            Event::Fresh(whom) => self.stage.event(scene.sample, whom),
+    async fn release(&mut self, chapter: &Chapter, incident: &str) -> Result<()> {
+        let mut arguments = vec!["release", incident];
+        if chapter.reactivates_keys {
+            arguments.push("--reactivate-keys");
         }
-    }
-
-    pub fn title(&mut self, scene: &Scene) {
-        self.screen.line("");
-        self.numbered += 1;
-        self.screen.numbered(&self.numbered.to_string(), scene.says);
-    }
-
-    /// Shows what came of a scene and compares.
-    pub fn came(&mut self, scene: &Scene, report: &Report, figures: Figures) -> Result<()> {
-        *self.totals.outcomes.entry(report.outcome.kind.clone()).or_default() += 1;
-        self.totals.add(figures);
-        self.show(report, figures);
-        for unexpected in scene.unexpected(report, figures) {
-            self.wrong(format!("{}: {unexpected}", scene.sample))?;
+        self.screen.labelled("", Style::Bold, &format!("$ cordon {}", arguments.join(" ")));
+        let ended = self.stage.cordon(&arguments).await?;
+        let before = self.look().await?;
+        let kept = ended.stdout.lines().find_map(|line| line.trim().strip_prefix("[kept: ")?.split_once(']'));
+        let kept = kept.map(|(why, _)| format!("kept: {why}")).unwrap_or_default();
+        self.rows("released", chapter.thing, &before, |_| kept.clone());
+        let mut found = self.others(chapter, &before, &chapter.released);
+        if ended.code != Some(0) {
+            found.push(format!("exit code {:?}: {}", ended.code, (ended.stdout + &ended.stderr).trim()));
         }
+        self.check("this is so, and nothing else in the account has changed", &found);
         Ok(())
     }
 
-    /// Runs the command line, and shows what it says.
-    pub async fn cordon(&mut self, line: &str, says: Says) -> Result<Ended> {
-        let arguments: Vec<&str> = line.split(' ').collect();
-        let (ended, figures) = self.stage.cordon(&arguments).await?;
-        self.totals.commands += 1;
-        self.totals.add(figures);
-        self.command(line, &ended, says);
-        Ok(ended)
-    }
-
-    pub fn check(&mut self, claim: &str, holds: bool, found: &str) -> Result<()> {
-        if holds {
-            self.screen.line(&format!("  {} {claim}", self.screen.paint(Style::Good, "✓")));
-            return Ok(());
+    /// What was released is left alone, and people hear of it.
+    async fn sweep(&mut self, incidents: usize) -> Result<()> {
+        self.stage.deliver(&attack::tick(&self.stage)?).await?;
+        let (before, mails) = (self.look().await?, self.stage.mails().await?);
+        let mut found = differences(&before, &self.now);
+        let released = mails.iter().filter(|mail| mail["MessageAttributes"]["outcome"]["Value"] == "Released").count();
+        if (released, mails.len()) != (incidents, incidents) {
+            found.push(format!("{} mails, {released} of a release", mails.len()));
         }
-        self.wrong(format!("not so: {claim}: {found}"))
-    }
-
-    pub fn verdict(&mut self, check: &Check) -> Result<()> {
-        let found = check.verdict.as_ref().err().cloned().unwrap_or_default();
-        self.check(&check.claim, check.verdict.is_ok(), &found)
-    }
-
-    fn wrong(&mut self, what: String) -> Result<()> {
-        self.screen.prose(Style::Bad, &format!("✗ {what}"));
-        if self.if_wrong == IfWrong::Stop {
-            bail!("not as expected: {what} (--keep-going shows the rest)");
-        }
-        self.wrong.push(what);
+        self.check("the next sweep has changed nothing, and told people of each release", &found);
         Ok(())
+    }
+
+    /// Reads the account; how it was before.
+    async fn look(&mut self) -> Result<Value> {
+        let now = self.stage.dump().await?;
+        Ok(std::mem::replace(&mut self.now, now))
+    }
+
+    /// Where the account is other than before with this in the chapter's place.
+    fn others(&self, chapter: &Chapter, before: &Value, thing: &Value) -> Vec<String> {
+        differences(&with(before, &chapter.thing.place(&self.stage.ids), thing), &self.now)
+    }
+
+    /// A line for each part of a thing: what it was, what it is, and a word about it.
+    fn rows(&self, label: &str, thing: Thing, before: &Value, word: impl Fn(&Row) -> String) {
+        let (mut label, ids) = (label, &self.stage.ids);
+        for (was, row) in thing.rows(ids, before).iter().zip(thing.rows(ids, &self.now)) {
+            let change = if was.is == row.is { row.is.to_owned() } else { format!("{} → {}", was.is, row.is) };
+            self.screen.labelled(label, Style::Plain, &format!("{:<36} {change:<28} {}", row.what, word(&row)));
+            label = "";
+        }
+    }
+
+    fn check(&mut self, claim: &str, found: &[String]) {
+        if found.is_empty() {
+            self.screen.labelled("boto3", Style::Good, &format!("✓ {claim}"));
+            return;
+        }
+        self.wrong += found.len();
+        self.screen.labelled("boto3", Style::Bad, &format!("NOT SO: {claim}"));
+        for found in found {
+            self.screen.labelled("", Style::Bad, &format!("✗ {found}"));
+        }
     }
 }
 
-impl Totals {
-    pub fn add(&mut self, figures: Figures) {
-        self.calls += figures.calls;
-        self.changes += figures.changes;
-        self.mails += figures.mails;
+/// The reasons of the decision, and what came of it where it is no containment.
+fn judged(report: &Value) -> String {
+    let texts = |reasons: &Value| -> Vec<String> {
+        let reasons = reasons.as_array().into_iter().flatten().filter(|reason| reason["code"] != REPEATS);
+        reasons.filter_map(|reason| reason["text"].as_str().map(str::to_owned)).collect()
+    };
+    let mut judged = texts(&report["decision"]);
+    let outcome = &report["outcome"];
+    if outcome["kind"] != "Contained" {
+        judged.push(outcome["kind"].as_str().unwrap_or("no outcome").to_owned());
+        judged.extend(texts(&outcome["reasons"]));
     }
+    judged.join("; ")
+}
 
-    pub fn died(&mut self, figures: Figures) {
-        self.events += 1;
-        self.add(figures);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_no_containment_says_so() {
+        let reason = |code: &str, text: &str| json!({"code": code, "text": text});
+        let mut report = json!({"decision": [reason("rule", "a trail was stopped"), reason("policy-mode", "contain")],
+            "outcome": {"kind": "Contained", "reasons": []}});
+        assert_eq!(judged(&report), "contain");
+        report["outcome"] = json!({"kind": "Declined", "reasons": [reason("vanished", "it is gone")]});
+        assert_eq!(judged(&report), "contain; Declined; it is gone");
     }
 }
