@@ -203,7 +203,7 @@ impl Analyst {
         match key_owner(&self.aws, key).await {
             Ok(Some(owner)) => Some(Ok((owner.status, owner.now, Some(owner.arn)))),
             Ok(None) => None,
-            Err(error) => Some(Err(error)),
+            Err(error) => Some(Err(error.to_string())),
         }
     }
 

@@ -25,7 +25,6 @@ pub use root_used::CODE as ROOT_USED;
 
 use crate::{
     actions::{AccessKeyStatus, KeyStatus},
-    aws::AwsError,
     domain::{Arn, IncidentId, Outcome, Partition, Situation, Target},
     policy::Policy,
     survey::Facts,
@@ -78,7 +77,7 @@ pub struct Case<'a> {
 }
 
 /// A key with its status and its user's ARN, or why it could not be read.
-pub type Made = Result<(AccessKeyStatus, KeyStatus, Option<Arn>), AwsError>;
+pub type Made = Result<(AccessKeyStatus, KeyStatus, Option<Arn>), String>;
 
 pub fn for_situation(situation: Situation) -> Option<&'static dyn Playbook> {
     ALL.iter().copied().find(|playbook| playbook.situations().contains(&situation))

@@ -2,7 +2,7 @@
 
 use super::SurveyError;
 use crate::{
-    actions::{AclEntry, AclState, IpSetAddress, Member, OWN_NUMBERS, denies},
+    actions::{AclEntry, AclState, Action, IpSetAddress, Member, OWN_NUMBERS, denies},
     aws::{Aws, AwsError, classify},
     domain::{AccountId, Arn, NetworkAclId, Region, SubnetId},
 };
@@ -12,6 +12,9 @@ use std::net::IpAddr;
 
 pub const READS: &[&str] = &["ec2:DescribeAddresses", "ec2:DescribeNetworkAcls", "wafv2:GetIPSet"];
 
+/// Where the address would go, and what is there now; or why it cannot go there.
+pub type Place<A> = Result<(A, <A as Action>::State), String>;
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Address {
     pub account: AccountId,
@@ -19,8 +22,8 @@ pub struct Address {
     /// One of the account's own elastic addresses.
     pub is_own: bool,
     /// Of each list of the subnets that the policy names: the entry to be, or why there is none.
-    pub entries: Result<Vec<Result<(AclEntry, AclState), String>>, AwsError>,
-    pub members: Vec<Result<(IpSetAddress, Member), String>>,
+    pub entries: Result<Vec<Place<AclEntry>>, AwsError>,
+    pub members: Vec<Place<IpSetAddress>>,
     /// Other addresses that are held now.
     pub others: usize,
 }
@@ -71,12 +74,7 @@ impl Address {
 }
 
 /// The number that has it, or the first that nobody has.
-fn entry(
-    account: &AccountId,
-    region: &Region,
-    address: IpAddr,
-    list: &NetworkAcl,
-) -> Option<Result<(AclEntry, AclState), String>> {
+fn entry(account: &AccountId, region: &Region, address: IpAddr, list: &NetworkAcl) -> Option<Place<AclEntry>> {
     let acl = NetworkAclId::parse(list.network_acl_id()?).ok()?;
     let coming_in = || list.entries().iter().filter(|entry| entry.egress() != Some(true));
     let there = coming_in().find(|entry| denies(entry) == Some(address)).and_then(|entry| entry.rule_number());
@@ -91,7 +89,7 @@ fn entry(
     })
 }
 
-async fn member(aws: &Aws, target: IpSetAddress) -> Result<(IpSetAddress, Member), String> {
+async fn member(aws: &Aws, target: IpSetAddress) -> Place<IpSetAddress> {
     match target.get(aws).await {
         Ok(set) if !target.fits(&set) => Err(format!("set {} takes addresses of the other version only", target.set)),
         Ok(set) => {
