@@ -6,6 +6,7 @@ use crate::{
     actions::AnyChange,
     aws::{Aws, AwsError},
     domain::{AccountId, Arn, Region, Target, Text, Timestamp},
+    journal::{Journal, JournalError},
     policy::Subject,
     survey::trail::{self, By, Looked, Window},
 };
@@ -37,7 +38,7 @@ struct Actor {
 
 impl History {
     /// Asked before the lease is taken, because CloudTrail takes its time.
-    pub async fn read(aws: &Aws, since: Option<Timestamp>, course: &Course) -> Self {
+    pub async fn read(aws: &Aws, journal: &dyn Journal, since: Option<Timestamp>, course: &Course) -> Self {
         let until = course.begun().unwrap_or_else(|| aws.now());
         let window =
             Window { from: since.filter(|since| *since < until).unwrap_or(until.minus(LOOK_BACK)), until: Some(until) };
@@ -52,6 +53,9 @@ impl History {
             });
             Ok::<_, AwsError>((records, is_cut))
         };
+        if let Some(calls) = by_contained(aws, journal, course.target(), until).await {
+            return Self { calls: calls.map_err(|error| error.to_string()) };
+        }
         let calls = match try_join_all(searches.map(one)).await {
             Ok(found) if found.iter().any(|(_, is_cut)| *is_cut) => {
                 Err("they made more calls than could be looked through".to_owned())
@@ -77,6 +81,35 @@ impl History {
             )),
         }
     }
+}
+
+/// Of a group or a bucket, what was set by those who were, or are, contained themselves: others opened it by mistake. `None` of other targets.
+async fn by_contained(
+    aws: &Aws,
+    journal: &dyn Journal,
+    target: &Target,
+    until: Timestamp,
+) -> Option<Result<Vec<Value>, JournalError>> {
+    let (name, region) = match target {
+        Target::SecurityGroup { region, .. } | Target::Bucket { region, .. } => (target.resource_name()?, region),
+        _ => return None,
+    };
+    let window = Window { from: until.minus(LOOK_BACK), until: Some(until) };
+    let looked = match trail::look_up(aws, region, By::Resource(name), window, FEW_PAGES).await {
+        Ok(looked) => looked,
+        Err(error) => return Some(Err(error.into())),
+    };
+    let mut found = Vec::new();
+    for record in looked.records {
+        let id = record.pointer("/userIdentity/principalId").and_then(Value::as_str).unwrap_or_default();
+        let kind = if id.contains(':') { "role-session" } else { "user" };
+        match journal.read(&format!("{}#global#{kind}#{id}", target.account())).await {
+            Ok(Some(_)) => found.push(record),
+            Ok(None) => {}
+            Err(error) => return Some(Err(error)),
+        }
+    }
+    Some(Ok(found))
 }
 
 /// Who made a call.

@@ -169,7 +169,7 @@ async fn release_target(
     let history = match journal.read(&key).await? {
         Some(known) if !wishes.force => {
             let since = first_evidence(journal, case, &known).await?;
-            Some(History::read(aws, since, &Course::resume(known)).await)
+            Some(History::read(aws, journal, since, &Course::resume(known)).await)
         }
         _ => None,
     };

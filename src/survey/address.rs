@@ -2,7 +2,7 @@
 
 use super::SurveyError;
 use crate::{
-    actions::{AclEntry, AclState, Action, IpSetAddress, Member, OWN_NUMBERS, denies},
+    actions::{AclEntry, AclState, Action, IpSetAddress, OWN_NUMBERS, denies},
     aws::{Aws, AwsError, classify},
     domain::{AccountId, Arn, NetworkAclId, Region, SubnetId},
 };

@@ -469,7 +469,7 @@ mod tests {
             ("Stealth:IAMUser/PasswordPolicyChange", "IAMUser", S::CompromisedAccessKey, St::Unclear),
             ("Exfiltration:S3/AnomalousBehavior", "IAMUser", S::CompromisedAccessKey, St::Tool),
             ("Policy:S3/BucketAnonymousAccessGranted", "IAMUser", S::ExposedBucket, St::Victim),
-            ("Object:S3/MaliciousFile", "IAMUser", S::OtherWorkload, St::Unclear),
+            ("Object:S3/MaliciousFile", "IAMUser", S::MalwareFound, St::Victim),
             ("AttackSequence:IAM/CompromisedCredentials", "IAMUser", S::AttackSequence, St::Tool),
             ("Backdoor:Lambda/C&CActivity.B", "IAMUser", S::OtherWorkload, St::Unclear),
             ("Persistence:RolesAnywhere/AccountManipulation", "IAMUser", S::PrivilegeEscalation, St::Unclear),

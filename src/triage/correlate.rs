@@ -274,7 +274,7 @@ mod tests {
             ("AssumedRole", "web", "AROACKCEVSQ6C2EXAMPLE:a\"b", Err("no-unique-id")),
             ("AssumedRole", "web", "AIDACKCEVSQ6C2EXAMPLE:me", Err("no-unique-id")),
             ("AssumedRole", "", "AROACKCEVSQ6C2EXAMPLE:me", Err("no-role-name")),
-            ("Root", "root", "111122223333", Err("no-playbook")),
+            ("Root", "root", "111122223333", Ok("111122223333#global#account")),
         ] {
             assert_eq!(
                 of(user_type, name, principal),

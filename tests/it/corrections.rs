@@ -142,6 +142,27 @@ async fn only_the_rules_that_let_the_world_in_go_and_come_back() -> Result<()> {
     Ok(())
 }
 
+/// What somebody opened who is contained himself is his trap: it goes back only if an operator insists.
+#[tokio::test]
+async fn what_an_attacker_opened_is_not_opened_again_without_a_word() -> Result<()> {
+    let lab = lab(&["open_group"]).await?;
+    contained(&lab, &lab.event("key-used-from-outside")?).await?;
+    let group = lab.id("/open_group/id").to_owned();
+    let record = json!({"eventName": "AuthorizeSecurityGroupIngress", "eventSource": "ec2.amazonaws.com", "readOnly": false,
+        "userIdentity": {"type": "IAMUser", "principalId": lab.id("/user/id"), "accountId": lab.account}, "requestParameters": {"groupId": group}});
+    lab.recorded(json!({"EventName": "AuthorizeSecurityGroupIngress", "EventSource": "ec2.amazonaws.com",
+        "Resources": [{"ResourceName": group}], "EventTime": cordon_support::samples::now_ms() / 1000 - 300, "CloudTrailEvent": record})).await?;
+    let incident = contained(&lab, &port_opened(&lab)?).await?;
+    let output = lab.cordon(&["release", &incident]).await?;
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("--force"), "{output:?}");
+    assert!(!rules_of(&lab).await?.contains(&"22 0.0.0.0/0".to_owned()));
+    let output = lab.cordon(&["release", &incident, "--force"]).await?;
+    assert!(output.status.success(), "{output:?}");
+    assert!(rules_of(&lab).await?.contains(&"22 0.0.0.0/0".to_owned()));
+    Ok(())
+}
+
 /// AWS Config says that it is so: contained only if somebody was seen to change it, and it was no operator.
 #[tokio::test]
 async fn what_config_says_is_closed_only_where_the_change_was_seen() -> Result<()> {

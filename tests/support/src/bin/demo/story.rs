@@ -23,7 +23,8 @@ struct Chapter {
     severity: &'static str,
     /// How the thing must be then, as boto3 dumps it.
     contained: Value,
-    reactivates_keys: bool,
+    /// What whoever releases it says besides.
+    says: &'static [&'static str],
     released: Value,
 }
 
@@ -89,7 +90,7 @@ fn chapters(ids: &Value, told: Told, clean: &Value, attacked: &Value) -> [Chapte
         thing: Thing::User,
         severity: "High",
         contained: contained(&of(attacked, Thing::User)),
-        reactivates_keys: true,
+        says: &["--reactivate-keys"],
         released: of(clean, Thing::User),
     };
     let (evaluation, call) = (&config["detail"], &cloudtrail["detail"]);
@@ -110,7 +111,8 @@ fn chapters(ids: &Value, told: Told, clean: &Value, attacked: &Value) -> [Chapte
         thing: Thing::Group,
         severity: "High",
         contained: of(clean, Thing::Group),
-        reactivates_keys: false,
+        // What somebody opened who is contained himself goes back only so.
+        says: &["--force"],
         released: of(attacked, Thing::Group),
     };
     let trail = Chapter {
@@ -127,7 +129,7 @@ fn chapters(ids: &Value, told: Told, clean: &Value, attacked: &Value) -> [Chapte
         // One worse, because whoever did it is held by the first incident.
         severity: "Critical",
         contained: of(clean, Thing::Trail),
-        reactivates_keys: false,
+        says: &[],
         // A release silences nothing.
         released: of(clean, Thing::Trail),
     };
@@ -195,9 +197,7 @@ impl Story<'_> {
 
     async fn release(&mut self, chapter: &Chapter, incident: &str) -> Result<()> {
         let mut arguments = vec!["release", incident];
-        if chapter.reactivates_keys {
-            arguments.push("--reactivate-keys");
-        }
+        arguments.extend(chapter.says);
         self.screen.labelled("", Style::Bold, &format!("$ cordon {}", arguments.join(" ")));
         let ended = self.stage.cordon(&arguments).await?;
         let before = self.look().await?;
