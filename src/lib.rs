@@ -22,7 +22,7 @@
 //!
 //! ```text
 //! EventBridge envelope
-//!    │ ingest      tolerant reading → Finding (+ gaps) | Record | Evaluation | Change | Alarm     pure
+//!    │ ingest      tolerant reading → Finding (+ gaps) | Record | Evaluation | Change | Alarm | Health | Scan     pure
 //!    │ own         a record of our own call ends here               (journal)
 //!    │ detect      Record × Sigma rules, counted → Finding          pure      } watch: rules, counters, Config's rule sources
 //!    │ triage      Finding → situation, tool or victim, target      pure
@@ -35,10 +35,11 @@
 //!    ▼ round 3     the cut: all its steps at once                   ← contained here
 //!    ▼ round 4     what the cut did not wait for (an instance's session deny)
 //!    ▼ round 5     read back, until every step is seen or has failed; journal; then the later stages, each read back
+//!    │ investigate what a principal did before, two seconds at most
 //!    │ notify      Report → SNS; log; metric; then the lease is given back
 //!    ▼ recheck     +5 s, +15 s, +60 s by queue delay: survey again, finish what is half done, contain again what was undone
-//!    ▼ sweep       every five minutes until the release: the same; and tell who was not told, ask again who has not answered
-//! operator: incidents · show · approve · reject · release · contain · pause · resume · policy · prepare
+//!    ▼ sweep       every five minutes until the release: the same; and tell who was not told, ask again who has not answered, compare sensors
+//! operator: incidents · show · approve · reject · release · contain · pause · resume · policy · prepare · baseline
 //! ```
 //!
 //! [`analyst`] is everything up to the verdicts and changes nothing; [`responder`] is the whole story; [`engine`] carries
@@ -114,6 +115,13 @@
 //! - CloudTrail, Config and alarms come through a queue, findings of GuardDuty never: the queue that a message came through decides what it may be.
 //! - A rule of Config is what its source identifier says. Its first evaluation proves nothing new.
 //! - A call is Cordon's own if who called, the incident in the user agent, operation, target and value agree with a step of the journal.
+//! - An incident may have several targets ([`decision::Treatment::parts`]): each has its own lease, journal and look, as if it were alone, and people hear of
+//!   all of them at once. An approval binds to the hash of the plans that wait, and each target gets its part of it only if the whole is the same.
+//! - Sensors are set back to a baseline and to nothing else: the first sweep takes it, an operator accepts another. A correction is never undone
+//!   by a release. A sweep that finds a sensor silent waits for CloudTrail's word whose doing it is, a quarter of an hour at most.
+//! - What AWS Config says is not contained unattended unless CloudTrail knows who changed it, and he is no operator: neither an old port nor a
+//!   release is closed by a rule.
+//! - Of leaked keys the event names the key alone: whose it is, IAM says before anything is decided.
 //! - `actions` and `survey` are the vocabulary of plans: pure modules may name their data, and can call nothing of them,
 //!   because `clippy.toml` lists [`aws::Aws`], which every call needs, among the types that they may not name.
 
