@@ -247,7 +247,7 @@ impl Analyst {
             let changes = is("readOnly") != &Value::Bool(true) && is("errorCode").is_null();
             changes && !by_our_people(record, &rules.policy)
         };
-        match trail::look_up(&self.aws, region, By::Resource(name), window, 1).await {
+        match trail::look_up(&self.aws, region, By::Resource(name), window, CHANGE_PAGES).await {
             Ok(looked) if looked.records.iter().any(is_a_change) => Vec::new(),
             Ok(_) => {
                 let why = "a rule says that it is so, and CloudTrail knows nobody but operators who changed it in the last thirty minutes";
@@ -260,6 +260,9 @@ impl Analyst {
 
 /// Containments that are looked through for addresses that are blocked.
 const MOST_HELD: usize = 500;
+
+/// Of fifty calls that name the thing; most only read it.
+const CHANGE_PAGES: usize = 3;
 
 /// How long before a rule of AWS Config speaks the change may have been: it evaluates within fifteen minutes.
 const CHANGE_SEEN: Duration = Duration::from_secs(30 * 60);
@@ -306,7 +309,9 @@ pub fn plan(
     policy: &Policy,
     made: Option<&Made>,
 ) -> Result<Plan, Outcome> {
-    case.playbook()?.plan(facts, &Case { incident, partition: &case.partition, policy, target: &case.target, made })
+    let (partition, target) = (&case.partition, &case.target);
+    let is_told_by_aws = case.is_told_by_aws;
+    case.playbook()?.plan(facts, &Case { incident, partition, policy, target, made, is_told_by_aws })
 }
 
 pub fn allowed<'p>(plan: &'p Plan, verdicts: &[Verdict]) -> impl Iterator<Item = (u8, &'p AnyChange)> {

@@ -55,6 +55,9 @@ pub struct Treatment {
     /// Where only a rule of AWS Config speaks, when it did: somebody must have been seen to change the target before that.
     #[serde(default)]
     pub change_until: Option<Timestamp>,
+    /// AWS Health says it.
+    #[serde(default)]
+    pub is_told_by_aws: bool,
     /// The access key that the call made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_key: Option<AccessKeyId>,
@@ -157,6 +160,7 @@ pub fn decide(sensed: Sensed, rules: &Rules, ceiling: Mode, now: Timestamp) -> D
                 evidence_from: judged.finding.last_seen.or(judged.finding.updated),
                 first_seen: judged.finding.first_seen,
                 judged: Some(now),
+                is_told_by_aws: judged.finding.source == Source::Health,
                 made_key: judged.finding.call.as_ref().and_then(|call| call.made_key.clone()),
                 change_until: (judged.finding.source == Source::Config).then(|| judged.finding.updated.unwrap_or(now)),
                 rules: rules.stamp(),

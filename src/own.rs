@@ -84,7 +84,9 @@ impl Analyst {
         let null = Value::Null;
         let of = |name: &str| record.raw.get(name).unwrap_or(&null);
         let service = record.service.as_str().split('.').next().unwrap_or_default();
-        let call = format!("{service}:{}", record.name);
+        // Some of S3's permissions have other names than its calls.
+        let name = if record.name.as_str() == "ListBuckets" { "ListAllMyBuckets" } else { record.name.as_str() };
+        let call = format!("{service}:{name}");
         let for_us = of("userIdentity")
             .get("invokedBy")
             .and_then(Value::as_str)

@@ -328,14 +328,18 @@ impl Responder {
             }
             Err(error) => return Err(error.into()),
         };
+        self.keep(incident, report, digest.as_deref()).await?;
+        Ok(digest.is_some())
+    }
+
+    /// Keeps the report in place of the last one; a later look does not look into the past again.
+    async fn keep(&self, incident: &IncidentId, report: &Report, told: Option<&str>) -> Result<(), Retry> {
         let mut kept = report.clone();
         if kept.investigation.is_none() {
-            // A later look does not look into the past again.
             let known = self.journal().incident(incident).await?.and_then(|record| record.report);
             kept.investigation = known.and_then(|report| report.investigation);
         }
-        self.journal().conclude(incident, &kept, digest.as_deref(), self.now()).await?;
-        Ok(digest.is_some())
+        Ok(self.journal().conclude(incident, &kept, told, self.now()).await?)
     }
 
     /// That Cordon was paused, or goes on, once each.

@@ -119,7 +119,14 @@ impl BucketAccess {
 /// When the account's bucket of that name was made; `None` where the account has no such bucket.
 pub async fn made(aws: &Aws, region: &Region, bucket: &BucketName) -> Result<Option<Timestamp>, AwsError> {
     const OPERATION: &str = "s3:ListAllMyBuckets";
-    let mut pages = aws.s3(region).list_buckets().prefix(bucket.as_str()).into_paginator().send();
+    // Everywhere else the date is that of the last change, of the policy too (S3 API reference, Bucket).
+    let first = match region.as_str() {
+        cn if cn.starts_with("cn-") => "cn-north-1",
+        gov if gov.starts_with("us-gov-") => "us-gov-west-1",
+        _ => "us-east-1",
+    };
+    let first = Region::parse(first).map_err(|error| AwsError::incomplete(OPERATION, &error.to_string()))?;
+    let mut pages = aws.s3(&first).list_buckets().prefix(bucket.as_str()).into_paginator().send();
     while let Some(page) = pages.try_next().await.map_err(classify(OPERATION))? {
         if let Some(found) = page.buckets().iter().find(|found| found.name() == Some(bucket.as_str())) {
             let created = found.creation_date().and_then(|at| at.to_millis().ok()).map(Timestamp::from_millis);

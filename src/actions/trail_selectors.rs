@@ -104,6 +104,19 @@ impl Action for TrailSelectors {
 }
 
 impl Selectors {
+    /// Whether they record at least what the others do, as far as that can be told without weighing conditions against each other.
+    pub fn covers(&self, others: &Self) -> bool {
+        match (self, others) {
+            (Self::Basic(ours), Self::Basic(others)) => {
+                others.iter().all(|other| ours.iter().any(|ours| ours.covers(other)))
+            }
+            (Self::Advanced(ours), Self::Advanced(others)) => {
+                others.iter().all(|other| ours.iter().any(|ours| ours.fields == other.fields))
+            }
+            _ => false,
+        }
+    }
+
     fn folded(wire: &GetEventSelectorsOutput) -> Self {
         match wire.advanced_event_selectors() {
             [] => Self::Basic(wire.event_selectors().iter().map(Basic::folded).collect()),
@@ -113,6 +126,15 @@ impl Selectors {
 }
 
 impl Basic {
+    fn covers(&self, other: &Self) -> bool {
+        let kind = self.kind == "All" || self.kind == other.kind;
+        let excluded = self.excluded.iter().all(|source| other.excluded.contains(source));
+        let values = |(kind, values): &(String, Vec<String>)| {
+            self.data.iter().any(|(ours, has)| ours == kind && values.iter().all(|value| has.contains(value)))
+        };
+        kind && (self.management || !other.management) && excluded && other.data.iter().all(values)
+    }
+
     fn folded(wire: &EventSelector) -> Self {
         let data = |data: &DataResource| (data.r#type().unwrap_or_default().to_owned(), data.values().to_vec());
         Self {
@@ -194,5 +216,39 @@ impl fmt::Display for Selectors {
             }
             Self::Advanced(all) => write!(f, "{} advanced selectors ({print})", all.len()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_is_recorded_and_less_is_not() {
+        let basic = |kind: &str, management: bool, excluded: &[&str], data: &[&str]| Basic {
+            kind: kind.to_owned(),
+            management,
+            excluded: excluded.iter().map(|text| (*text).to_owned()).collect(),
+            data: vec![("AWS::S3::Object".to_owned(), data.iter().map(|text| (*text).to_owned()).collect())],
+        };
+        let known = Selectors::Basic(vec![basic("WriteOnly", true, &["kms.amazonaws.com"], &["arn:aws:s3:::a/"])]);
+        for (now, covers) in [
+            (basic("WriteOnly", true, &["kms.amazonaws.com"], &["arn:aws:s3:::a/"]), true),
+            (basic("All", true, &[], &["arn:aws:s3:::b/", "arn:aws:s3:::a/"]), true),
+            (basic("ReadOnly", true, &[], &["arn:aws:s3:::a/"]), false),
+            (basic("All", false, &[], &["arn:aws:s3:::a/"]), false),
+            (basic("All", true, &["rdsdata.amazonaws.com"], &["arn:aws:s3:::a/"]), false),
+            (basic("All", true, &[], &["arn:aws:s3:::b/"]), false),
+        ] {
+            assert_eq!(Selectors::Basic(vec![now.clone()]).covers(&known), covers, "{now:?}");
+        }
+        let field = |value: &str| Field {
+            field: "eventCategory".to_owned(),
+            by: [vec![value.to_owned()], vec![], vec![], vec![], vec![], vec![]],
+        };
+        let one = |value: &str, name: &str| Advanced { name: Some(name.to_owned()), fields: vec![field(value)] };
+        let advanced = Selectors::Advanced(vec![one("Management", "a")]);
+        assert!(Selectors::Advanced(vec![one("Data", "b"), one("Management", "renamed")]).covers(&advanced));
+        assert!(!Selectors::Advanced(vec![one("Data", "b")]).covers(&advanced) && !known.covers(&advanced));
     }
 }

@@ -5,7 +5,7 @@
 //! # Undo
 //! None: releasing an incident makes no sensor blind. `cordon baseline accept` takes what is there as right.
 //! # Limits
-//! The key and the log group are left alone: they need rights that Cordon has not. They are named in the message where they differ.
+//! The key, the log group and the topic are left alone: they need rights that Cordon has not. Whether they differ is not looked at.
 
 use super::{Action, Called, Permissions, Release, trail_logging::STAYS};
 use crate::{
@@ -91,6 +91,15 @@ pub async fn described(aws: &Aws, region: &Region, trail: &str) -> Result<Option
 }
 
 impl Coverage {
+    /// Whether it sees at least what the other does, and writes it where the other does.
+    pub fn covers(&self, other: &Self) -> bool {
+        let has = |ours: bool, others: bool| ours || !others;
+        has(self.all_regions, other.all_regions)
+            && has(self.global_events, other.global_events)
+            && has(self.validates, other.validates)
+            && (&self.bucket, &self.prefix) == (&other.bucket, &other.prefix)
+    }
+
     pub fn folded(wire: &Trail) -> Option<Self> {
         Some(Self {
             all_regions: wire.is_multi_region_trail() == Some(true),

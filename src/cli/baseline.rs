@@ -2,7 +2,7 @@
 
 use super::deployment::{Deployment, Place};
 use crate::{
-    domain::{Region, SensorId, Timestamp},
+    domain::{Region, SensorId, Target, Timestamp},
     survey::{Baseline, Known, Watches, all_on, trail},
 };
 use anyhow::bail;
@@ -54,6 +54,9 @@ struct How {
     #[command(flatten)]
     place: Place,
 }
+
+/// Containments that are looked through for sensors.
+const MOST_HELD: usize = 500;
 
 type On = BTreeMap<String, (SensorId, Watches)>;
 
@@ -116,6 +119,15 @@ async fn accept(how: &How) -> anyhow::Result<()> {
     }
     for change in changes {
         println!("{change}");
+    }
+    for held in journal.held(MOST_HELD).await? {
+        if matches!(held.target, Target::Sensor { .. }) {
+            println!(
+                "{}: is still held to what it was; let it go with `cordon release {}`",
+                held.target,
+                held.known_as()
+            );
+        }
     }
     println!("the baseline of {region} has {} sensors now", baseline.sensors.len());
     Ok(())

@@ -70,15 +70,22 @@ impl LiveRule<'_> {
 pub fn world_open(rules: &[LiveRule<'_>]) -> Vec<bool> {
     let parsed: Vec<(Option<Prefix>, Ports)> = rules.iter().map(|rule| (Prefix::parse(rule.cidr), rule.of())).collect();
     let mut open = vec![false; rules.len()];
-    for ports in parsed.iter().map(|(_, ports)| ports).collect::<BTreeSet<_>>() {
+    let kinds = parsed.iter().map(|(_, ports)| ports).collect::<BTreeSet<_>>();
+    for (ports, is_v4) in kinds.into_iter().flat_map(|ports| [(ports, true), (ports, false)]) {
         let mut left: Vec<(usize, Prefix)> = (0..)
             .zip(&parsed)
             .filter(|(_, (_, of))| of == ports)
             .filter_map(|(n, (prefix, _))| Some((n, (*prefix)?)))
+            .filter(|(_, prefix)| prefix.is_v4() == is_v4 && !prefix.is_private())
             .collect();
         left.sort_by_key(|(_, prefix)| std::cmp::Reverse(prefix.length()));
+        // Those that are the world by themselves, and then of the others only as many as it takes.
+        let (alone, mut left): (Vec<_>, Vec<_>) = left.into_iter().partition(|(_, prefix)| is_world(&[*prefix]));
+        let mut named: Vec<usize> = alone.into_iter().map(|(n, _)| n).collect();
         while is_world(&left.iter().map(|(_, prefix)| *prefix).collect::<Vec<_>>()) {
-            let Some((n, _)) = left.pop() else { break };
+            named.extend(left.pop().map(|(n, _)| n));
+        }
+        for n in named {
             if let Some(open) = open.get_mut(n) {
                 *open = true;
             }
@@ -116,6 +123,10 @@ impl Prefix {
         }
         let v6: Ipv6Addr = address.parse().ok()?;
         (length <= 128).then(|| Self::V6(u128::from(v6), length))
+    }
+
+    fn is_v4(&self) -> bool {
+        matches!(self, Self::V4(..))
     }
 
     fn length(&self) -> u8 {
@@ -318,6 +329,11 @@ mod tests {
             (vec![rule(22, "10.0.0.0/9"), rule(22, "10.128.0.0/9")], vec![false, false]),
             (vec![rule(22, "0.0.0.0/9"), rule(23, "0.128.0.0/9")], vec![false, false]),
             (vec![rule(22, "nonsense")], vec![false]),
+            // Whoever may only open must not make us close what is not his.
+            (vec![rule(5432, "10.0.0.0/8"), rule(5432, "2000::/16")], vec![false, true]),
+            (vec![rule(5432, "10.0.0.0/8"), rule(5432, "11.0.0.0/8")], vec![false, true]),
+            (vec![rule(5432, "52.0.0.0/11"), rule(5432, "2000::/16")], vec![false, true]),
+            (vec![rule(5432, "52.0.0.0/11"), rule(5432, "11.0.0.0/8")], vec![false, true]),
         ] {
             assert_eq!(world_open(&rules), expected, "{rules:?}");
         }

@@ -58,7 +58,7 @@ ids! {
     Region, "region", is_region;
     /// `aws`, `aws-cn`, `aws-us-gov` and their like.
     Partition, "partition", |s| s == "aws" || (s.starts_with("aws-") && s.len() <= 20 && s.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'));
-    /// An ARN without wildcards, quotes or white space.
+    /// An ARN of letters, digits and `:/_+=,.@-`: what else AWS allows in some could do something on a command line.
     Arn, "ARN", is_arn;
     /// `i-` and 8 or 17 hexadecimal digits.
     InstanceId, "instance id", |s| is_hex_id(s, "i-");
@@ -208,7 +208,7 @@ fn is_arn(s: &str) -> bool {
     s.len() <= 2048
         && s.starts_with("arn:aws")
         && s.splitn(6, ':').count() == 6
-        && s.bytes().all(|b| b.is_ascii_graphic() && !b"*?\"'`<>\\".contains(&b))
+        && s.bytes().all(|b| b.is_ascii_alphanumeric() || b":/_+=,.@-".contains(&b))
 }
 
 #[cfg(test)]

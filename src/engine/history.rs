@@ -95,10 +95,14 @@ async fn by_contained(
         _ => return None,
     };
     let window = Window { from: until.minus(LOOK_BACK), until: Some(until) };
-    let looked = match trail::look_up(aws, region, By::Resource(name), window, FEW_PAGES).await {
+    let looked = match trail::look_up(aws, region, By::Resource(name), window, MOST_PAGES).await {
         Ok(looked) => looked,
         Err(error) => return Some(Err(error.into())),
     };
+    if looked.is_cut {
+        let why = "more calls name it than could be looked through";
+        return Some(Err(AwsError::incomplete("cloudtrail:LookupEvents", why).into()));
+    }
     let mut found = Vec::new();
     for record in looked.records {
         let id = record.pointer("/userIdentity/principalId").and_then(Value::as_str).unwrap_or_default();

@@ -134,14 +134,21 @@ pub async fn release(
     if let Some(target) = case.targets().find(|target| own != target.account()) {
         return Err(ReleaseError::OtherAccount { own: own.clone(), target: target.account().clone() });
     }
-    let (mut released, mut nothing) = (Vec::new(), None);
+    let (mut released, mut nothing, mut busy) = (Vec::new(), None, false);
     for target in case.targets() {
         match release_target(aws, journal, clock, (&case, target), wishes, by).await {
             Ok(one) => released.push(one),
             // Of several targets some may never have been contained, or were released before.
-            Err(error @ (ReleaseError::NothingHeld(_) | ReleaseError::Closed(_))) => nothing = nothing.or(Some(error)),
+            Err(error @ (ReleaseError::NothingHeld(_) | ReleaseError::Closed(_) | ReleaseError::NotHolder(..))) => {
+                nothing = nothing.or(Some(error));
+            }
+            // The others go on; a repeat finds it free.
+            Err(ReleaseError::Busy) => busy = true,
             Err(error) => return Err(error),
         }
+    }
+    if busy {
+        return Err(ReleaseError::Busy);
     }
     if released.is_empty() {
         return Err(nothing.unwrap_or_else(|| ReleaseError::NothingHeld(incident.clone())));

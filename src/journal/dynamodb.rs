@@ -170,6 +170,8 @@ impl Journal for DynamoJournal {
                     return Ok(Claim::Joined { waiting });
                 }
             }
+            // An item of another version takes neither, and says so.
+            self.get(format!("T#{target}")).await?;
             let message = crate::domain::Text::new("neither claimed nor joined");
             Err(AwsError::Conflict { operation: "dynamodb:UpdateItem", message }.into())
         }

@@ -3,7 +3,10 @@
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use crate::domain::{OutcomeKind, Report, Severity, StepReport, Text, Timestamp, Way, fingerprint};
-use crate::{playbooks::ROOT_USED, policy::Pause};
+use crate::{
+    playbooks::{AS_IN_BASELINE, ROOT_USED},
+    policy::Pause,
+};
 use std::{collections::BTreeMap, fmt::Write};
 
 /// SNS: a subject has fewer than 100 characters, no line breaks; mail wants ASCII.
@@ -114,7 +117,11 @@ impl Notification {
         match report.outcome.kind {
             OutcomeKind::Ignored | OutcomeKind::Joined => false,
             OutcomeKind::Observed if report.is_expected => false,
-            OutcomeKind::Observed => !report.steps.is_empty() || report.severity >= Some(Severity::High),
+            OutcomeKind::Observed => {
+                // A sensor was changed in a way that nothing sets right.
+                let by_hand = report.outcome.reasons.iter().any(|reason| reason.code == AS_IN_BASELINE);
+                by_hand || !report.steps.is_empty() || report.severity >= Some(Severity::High)
+            }
             _ => true,
         }
     }

@@ -389,6 +389,7 @@ impl Desk {
             first_seen: None,
             judged: Some(now),
             change_until: None,
+            is_told_by_aws: false,
             made_key: None,
             situation: None,
             rules: rules.stamp(),

@@ -38,7 +38,7 @@ impl Playbook for AuditTrailSilenced {
         include_str!("audit_trail_silenced.rs")
     }
 
-    fn plan(&self, facts: &Facts, _case: &Case<'_>) -> Result<Plan, Outcome> {
-        sensors::restore(facts)
+    fn plan(&self, facts: &Facts, case: &Case<'_>) -> Result<Plan, Outcome> {
+        sensors::restore(facts, case)
     }
 }

@@ -178,6 +178,7 @@ mod tests {
             },
             attachment: Attachment::Detached,
             attachable,
+            is_quarantined: false,
             inline: inline.map(|used| InlineRoom { deny, state: PolicyState::Absent, used }),
         }
     }

@@ -174,6 +174,7 @@ mod tests {
                 policy: &policy,
                 target: &target,
                 made: None,
+                is_told_by_aws: false,
             };
             let plan = ExposedPort.plan(&Facts::Group(Box::new(group.clone())), &case);
             let gone: Vec<String> = plan.unwrap().steps.iter().map(|step| step.change.shown().identity).collect();
@@ -189,6 +190,7 @@ mod tests {
             policy: &policy,
             target: &target,
             made: None,
+            is_told_by_aws: false,
         };
         let declined = ExposedPort.plan(&Facts::Group(Box::new(passage)), &case).unwrap_err();
         assert_eq!(declined.reasons[0].code, "own-group");

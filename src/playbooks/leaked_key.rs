@@ -5,7 +5,7 @@
 //! quarantine forbids only the costliest actions, and the key goes on working for the rest.
 //! # Fires on
 //! AWS Health's `AWS_RISK_CREDENTIALS_…` events, which name the key; AWS's attaching AWSCompromisedKeyQuarantine to a user, in CloudTrail. Where
-//! somebody else attached that policy, a person must approve.
+//! somebody else attached that policy, or it is not attached any more, a person must approve.
 //! # Blast radius
 //! The user can do nothing at all, and whatever runs with his keys stops.
 //! # Undo
@@ -19,7 +19,7 @@
 
 use super::{Case, Plan, Playbook, compromised_access_key::CompromisedAccessKey};
 use crate::{
-    domain::{Outcome, Situation},
+    domain::{Outcome, Reason, Situation},
     survey::Facts,
 };
 
@@ -39,6 +39,13 @@ impl Playbook for LeakedKey {
     }
 
     fn plan(&self, facts: &Facts, case: &Case<'_>) -> Result<Plan, Outcome> {
-        CompromisedAccessKey.plan(facts, case)
+        let mut plan = CompromisedAccessKey.plan(facts, case)?;
+        let is_quarantined = matches!(facts, Facts::User(user) if user.is_quarantined);
+        // INVARIANT: a record comes through a queue, to which more may send than AWS: what it says must be so in the account.
+        if !case.is_told_by_aws && !is_quarantined {
+            let why = "a record says that AWS put the user into quarantine, and the policy is not attached to him: a person must agree";
+            plan.approval.push(Reason::new("not-in-quarantine", why));
+        }
+        Ok(plan)
     }
 }

@@ -22,6 +22,7 @@ mod threat_detection_silenced;
 
 pub use plan::{Advice, BEYOND, CUT, ESTABLISHED, EVIDENCE, Offer, Plan, PlannedStep, Refusal, SETTLE, TRAFFIC, hash};
 pub use root_used::CODE as ROOT_USED;
+pub use sensors::AS_IN_BASELINE;
 
 use crate::{
     actions::{AccessKeyStatus, KeyStatus},
@@ -74,6 +75,8 @@ pub struct Case<'a> {
     pub target: &'a Target,
     /// The access key that the call made, as it is now.
     pub made: Option<&'a Made>,
+    /// AWS Health says it, by an event that comes through no queue.
+    pub is_told_by_aws: bool,
 }
 
 /// A key with its status and its user's ARN, or why it could not be read.
@@ -98,8 +101,17 @@ fn planned(playbook: &dyn Playbook, facts: &Facts) -> Result<Plan, Outcome> {
     let (partition, policy) = (Partition::standard(), Policy::default());
     let target =
         Target::Account { account: AccountId::parse("111122223333").unwrap(), partition: Partition::standard() };
-    playbook
-        .plan(facts, &Case { incident: &incident, partition: &partition, policy: &policy, target: &target, made: None })
+    playbook.plan(
+        facts,
+        &Case {
+            incident: &incident,
+            partition: &partition,
+            policy: &policy,
+            target: &target,
+            made: None,
+            is_told_by_aws: false,
+        },
+    )
 }
 
 #[cfg(test)]

@@ -1,20 +1,23 @@
 //! Sensors that were silenced are set back to what the baseline knows: what both playbooks of sensors do.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{Advice, CUT, Plan, PlannedStep, Refusal};
+use super::{Advice, CUT, Case, Plan, PlannedStep, Refusal};
 use crate::{
     actions::{
         AnyChange, Change, Detector, DetectorFeatures, EventRule, FlowLog, Recorder, Switch, TrailLogging,
         TrailSelectors, TrailSettings,
     },
-    domain::{Outcome, OutcomeKind, ResidualRisk, SensorId, TrailName, Way},
+    domain::{Arn, Outcome, OutcomeKind, Partition, Reason, ResidualRisk, SensorId, TrailName, Way},
     policy::Subject,
     survey::{Facts, Now, Sensor, Watches},
 };
 
+/// A sensor was changed, and not in what the baseline knows of it.
+pub const AS_IN_BASELINE: &str = "as-in-baseline";
+
 /// # Errors
 /// An Observed outcome of what the baseline does not know, a Declined one of what somebody else alone may change.
-pub fn restore(facts: &Facts) -> Result<Plan, Outcome> {
+pub fn restore(facts: &Facts, case: &Case<'_>) -> Result<Plan, Outcome> {
     let Facts::Sensor(sensor) = facts else {
         return Err(Outcome::because(OutcomeKind::Declined, "other-target", "the target is no sensor"));
     };
@@ -49,14 +52,32 @@ pub fn restore(facts: &Facts) -> Result<Plan, Outcome> {
         let why = format!("{id} is managed by account {administrator}, which alone may change it: switch it on there");
         return Err(Outcome::because(OutcomeKind::Declined, "managed-by-administrator", why));
     }
-    let subject = Subject::new(&sensor.account, sensor.arn.clone(), id.name()).tagged(&Default::default());
+    // What is as the baseline knows it is no step: nothing would be done, and the next look sees it again.
+    let changes: Vec<AnyChange> = changes.into_iter().filter(|change| !change.is_already_so()).collect();
+    let idle = format!("{id} is as the baseline knows it: what was changed is none of it, look at it by hand");
+    let arn = sensor.arn.clone().or_else(|| arn(sensor, case.partition));
+    let subject = Subject::new(&sensor.account, arn, id.name()).tagged(&Default::default());
     let text = "what happened while it was off is not in its records".to_owned();
     Ok(Plan {
         steps: changes.into_iter().map(|change| PlannedStep::new(CUT, change, &subject)).collect(),
         residual: vec![ResidualRisk { way: Way::Unseen, text }],
+        idle: Some(Reason::new(AS_IN_BASELINE, idle)),
         advice: advice(sensor),
         ..Plan::default()
     })
+}
+
+/// As IAM names it, so that protections by ARN can be compared (service authorization reference).
+fn arn(sensor: &Sensor, partition: &Partition) -> Option<Arn> {
+    let Sensor { account, region, id, .. } = sensor;
+    let (service, kind) = match id {
+        SensorId::Trail(_) => ("cloudtrail", "trail"),
+        SensorId::Detector(_) => ("guardduty", "detector"),
+        SensorId::Recorder(_) => ("config", "configuration-recorder"),
+        SensorId::EventRule(_) => ("events", "rule"),
+        SensorId::FlowLog(_) => ("ec2", "vpc-flow-log"),
+    };
+    Arn::parse(&format!("arn:{partition}:{service}:{region}:{account}:{kind}/{}", id.name())).ok()
 }
 
 fn at(sensor: &Sensor) -> String {
@@ -73,11 +94,15 @@ fn changes(sensor: &Sensor, now: &Now, known: &Watches) -> Vec<AnyChange> {
             Watches::Trail { coverage: c, selectors: s },
         ) => {
             let (of, again, which) = of_trail(sensor, trail);
-            vec![
-                Change { target: of, before: *logging, after: Switch::On }.into(),
-                Change { target: again, before: coverage.clone(), after: c.clone() }.into(),
-                Change { target: which, before: selectors.clone(), after: s.clone() }.into(),
-            ]
+            let mut found = vec![Change { target: of, before: *logging, after: Switch::On }.into()];
+            // Who sees more than the baseline knows is no less a sensor.
+            if !coverage.covers(c) {
+                found.push(Change { target: again, before: coverage.clone(), after: c.clone() }.into());
+            }
+            if !selectors.covers(s) {
+                found.push(Change { target: which, before: selectors.clone(), after: s.clone() }.into());
+            }
+            found
         }
         (SensorId::Detector(detector), Now::Detector { status, features }, Watches::Detector { features: on }) => {
             let detector = detector.clone();

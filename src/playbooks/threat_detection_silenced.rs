@@ -39,7 +39,7 @@ impl Playbook for ThreatDetectionSilenced {
         include_str!("threat_detection_silenced.rs")
     }
 
-    fn plan(&self, facts: &Facts, _case: &Case<'_>) -> Result<Plan, Outcome> {
-        sensors::restore(facts)
+    fn plan(&self, facts: &Facts, case: &Case<'_>) -> Result<Plan, Outcome> {
+        sensors::restore(facts, case)
     }
 }

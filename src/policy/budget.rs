@@ -59,7 +59,11 @@ impl Budget {
                 let most = reserved(limits.credentials_per_hour.get());
                 vec![one("credentials-per-hour", "credentials", most, HOUR)]
             }
-            Target::SecurityGroup { .. } | Target::Bucket { .. } | Target::Sensor { .. } | Target::Object { .. } => {
+            // Whoever opens groups in numbers must not keep the trail off by it.
+            Target::Sensor { .. } => {
+                vec![one("corrections-per-hour", "sensors", reserved(limits.corrections_per_hour.get()), HOUR)]
+            }
+            Target::SecurityGroup { .. } | Target::Bucket { .. } | Target::Object { .. } => {
                 let most = reserved(limits.corrections_per_hour.get());
                 vec![one("corrections-per-hour", "corrections", most, HOUR)]
             }

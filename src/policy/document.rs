@@ -146,13 +146,13 @@ pub struct Limits {
     pub instances_per_hour: Within<1, 1000>,
     /// Users and sessions of roles that are contained unattended within an hour.
     pub credentials_per_hour: Within<50, 5000>,
-    /// Security groups, buckets and sensors that are set right unattended within an hour.
+    /// Security groups, buckets and objects that are set right unattended within an hour; and as many sensors, by themselves.
     pub corrections_per_hour: Within<10, 5000>,
     /// Users that whoever is contained has made, and that are contained unattended within an hour: a pool of their own, because he could make
     /// so many that the others' is used up.
     pub made_per_hour: Within<10, 5000>,
     /// Targets of one attack sequence that are contained unattended; with more, or with several principals, a person approves the whole.
-    pub targets_per_sequence: Within<1, 50>,
+    pub targets_per_sequence: Within<1, 20>,
     /// Instances of one Auto Scaling group that are contained unattended within a day: the group replaces each, and what took the
     /// first may take the next.
     pub replacements_per_day: Within<0, 1000>,

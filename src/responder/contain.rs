@@ -9,7 +9,7 @@ use crate::{
     actions::{Action, Groups, InterfaceGroups},
     analyst::{Survey, SurveyFailed, Surveyed, allowed, nothing_new, plan},
     decision::Treatment,
-    domain::{IncidentId, Outcome, OutcomeKind, Reason, Report, Target, Timestamp},
+    domain::{IncidentId, Outcome, OutcomeKind, Reason, Report, ResidualRisk, Target, Timestamp, Way},
     engine::{Course, Looks, May, Worker},
     guard::{self, Verdict},
     journal::{Approval, Claim, Containment, GivenBack, Inbox, JournalError, joined},
@@ -158,7 +158,9 @@ impl Responder {
                 OutcomeKind::Contained | OutcomeKind::PartiallyContained | OutcomeKind::Joined
             )
         };
-        if answer.as_ref().is_ok_and(contained) {
+        // What an event says of a group is what it opened; another event opened something else.
+        let says_more = matches!(case.target, Target::SecurityGroup { .. }) || case.made_key.is_some();
+        if answer.as_ref().is_ok_and(contained) && !says_more {
             return;
         }
         for incident in joined(inbox).filter(|incident| *incident != case.incident) {
@@ -384,9 +386,12 @@ impl Responder {
             }
             worker.finish(course).await?;
         }
-        let investigation = if acts && begins { self.investigate(case).await } else { None };
+        let looked = if acts && begins { self.investigate(case).await } else { Ok(None) };
         let mut report = report(case, course, &plan, &verdicts, &undone, sent);
-        report.investigation = investigation;
+        match looked {
+            Ok(found) => report.investigation = found,
+            Err(why) => report.residual.push(ResidualRisk { way: Way::Unseen, text: why }),
+        }
         let other = approval.plan.as_ref().filter(|approved| report.is_waiting() && approved.hash != plan.hash());
         report.outcome.reasons.extend(other.map(|approved| changed_since(approved, &report)));
         if let Some(passage) = passage {
@@ -404,7 +409,7 @@ impl Responder {
             self.ask_again(case, &plan, &approval, &report).await?;
         } else if !undone.is_empty() {
             // News, even if all stands as people were told it does; and news still, if telling fails.
-            self.journal().conclude(course.known_as(), &report, None, self.now()).await?;
+            self.keep(course.known_as(), &report, None).await?;
         } else if !acts && self.is_told(&report).await? {
             self.keep_offers(&report).await?;
             if course.has_new_holder() {

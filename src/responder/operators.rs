@@ -70,17 +70,20 @@ impl Responder {
     }
 
     /// What whoever was just contained did before, after the cut and within bounds: what is not known in time is not waited for.
-    pub(super) async fn investigate(&self, case: &Treatment) -> Option<Investigation> {
+    ///
+    /// # Errors
+    /// Why it is not known, in words for people.
+    pub(super) async fn investigate(&self, case: &Treatment) -> Result<Option<Investigation>, String> {
         let looked = investigate(&self.analyst.aws, &case.target, case.first_seen);
         let found = match tokio::time::timeout(MOST_LOOKING, looked).await {
-            Ok(Ok(found)) => found?,
-            Ok(Err(error)) => {
-                tracing::warn!(target = %case.target, %error, "what he did before is not known");
-                return None;
-            }
+            Ok(Ok(Some(found))) => found,
+            Ok(Ok(None)) => return Ok(None),
+            Ok(Err(error)) => return Err(format!("what {} did before could not be looked up: {error}", case.target)),
             Err(_) => {
-                tracing::warn!(target = %case.target, "what he did before was not known in time");
-                return None;
+                return Err(format!(
+                    "CloudTrail did not say in time what {} did before: look in its event history",
+                    case.target
+                ));
             }
         };
         let account = case.target.account();
@@ -90,7 +93,7 @@ impl Responder {
                 tracing::warn!(user = %id, %error, "not marked as made by whoever is contained");
             }
         }
-        Some(found)
+        Ok(Some(found))
     }
 
     /// What is not contained after all takes nobody else's place.
@@ -123,7 +126,7 @@ impl Responder {
         left.offers.retain(|name, _| !plan.offers.iter().any(|offer| offer.name == name));
         self.journal().approve(&case.incident, &left).await?;
         let told = report.incident.as_ref().unwrap_or(&case.incident);
-        Ok(self.journal().conclude(told, report, None, self.now()).await?)
+        self.keep(told, report, None).await
     }
 
     /// What is offered may change while nothing else does: who approves must find what is offered now.

@@ -12,15 +12,14 @@ use crate::{
     },
 };
 use futures::future::join_all;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 /// CloudTrail tells of a change within fifteen minutes; until then nobody knows whose it is.
 const UNKNOWN_FOR: Duration = Duration::from_secs(15 * 60);
 /// How far back a change of a sensor is looked for.
 const LOOK_BACK: Duration = Duration::from_secs(60 * 60);
+/// Of an invocation, what one more sensor needs.
+const ENOUGH: Duration = Duration::from_secs(15);
 /// Of those who changed sensors last so many are looked up: CloudTrail answers two questions a second.
 const MOST_AUTHORS: usize = 5;
 
@@ -42,7 +41,16 @@ impl Responder {
             tracing::info!(sensors = baseline.sensors.len(), "the first baseline of sensors is taken");
             return Ok(());
         };
-        for (name, known) in baseline.sensors.iter().filter(|(name, known)| is_silent(known, on.get(*name))) {
+        let mut silent: Vec<_> = baseline.sensors.iter().filter(|(_, known)| is_silent(known, &on)).collect();
+        // Without its trail the account is dark; flow logs may be many.
+        silent.sort_by_key(|(_, known)| {
+            (!matches!(known.id, SensorId::Trail(_)), matches!(known.id, SensorId::FlowLog(_)))
+        });
+        for (name, known) in silent {
+            if deadline.is_some_and(|end| self.is_past(end, ENOUGH)) {
+                swept.left += 1;
+                continue;
+            }
             if let Err(error) = self.treat_silent(account, &region, known, deadline).await {
                 tracing::error!(sensor = name, %error, "a silent sensor is not set right");
                 swept.failed += 1;
@@ -116,13 +124,17 @@ impl Responder {
 }
 
 /// Whether it watches less than it did.
-fn is_silent(known: &Known, now: Option<&(SensorId, Watches)>) -> bool {
-    match (&known.watches, now.map(|(_, watches)| watches)) {
+fn is_silent(known: &Known, on: &BTreeMap<String, (SensorId, Watches)>) -> bool {
+    let now = on.get(&known.id.to_string()).map(|(_, watches)| watches);
+    match (&known.watches, now) {
+        // One that was made again has another id.
+        (Watches::FlowLog { to: Some(_), .. }, _) => !on.values().any(|(_, watches)| *watches == known.watches),
         (_, None) => true,
-        (Watches::Detector { features: before }, Some(Watches::Detector { features: now })) => {
-            let lost: BTreeSet<&String> = before.difference(now).collect();
-            !lost.is_empty()
-        }
+        (Watches::Detector { features: before }, Some(Watches::Detector { features: now })) => !before.is_subset(now),
+        (
+            Watches::Trail { coverage, selectors },
+            Some(Watches::Trail { coverage: now_covers, selectors: now_selects }),
+        ) => !now_covers.covers(coverage) || !now_selects.covers(selectors),
         (before, Some(now)) => before != now,
     }
 }

@@ -4,7 +4,7 @@ use super::{Occasion, Responder, Retry};
 use crate::{
     analyst::{SurveyFailed, merge, whole_plan},
     decision::Treatment,
-    domain::{Report, Timestamp},
+    domain::{Outcome, OutcomeKind, Report, Target, Timestamp},
     journal::{Approval, Approved},
     notify::Notification,
 };
@@ -25,26 +25,55 @@ impl Responder {
         deadline: Option<Timestamp>,
     ) -> Result<Report, Retry> {
         let parts = self.divide(parts).await?;
+        let is_delivery = parts.iter().any(|(_, occasion)| *occasion == Occasion::Delivery);
         let one = async |(part, occasion): (Treatment, Occasion)| {
             let report = Box::pin(self.treat(&part, &occasion, deadline)).await;
             (part, report)
         };
-        let looked: Vec<_> = stream::iter(parts).map(one).buffered(AT_ONCE).collect().await;
-        let mut reports = Vec::new();
+        // Addresses take places of the same lists, one after the other.
+        let at_once = if matches!(case.target, Target::Address { .. }) { 1 } else { AT_ONCE };
+        let looked: Vec<_> = stream::iter(parts).map(one).buffered(at_once).collect().await;
+        let (mut reports, mut failed) = (Vec::new(), None);
         for (part, report) in looked {
-            reports.push((part, report?));
+            let report = match report {
+                Ok(report) => report,
+                // Nothing was judged by the rules in force.
+                Err(Retry::RulesChanged) => return Err(Retry::RulesChanged),
+                // What was done of the others is told all the same.
+                Err(error) => {
+                    let why = format!("it is tried again: {error}");
+                    let report = part.report(Outcome::because(OutcomeKind::NotContained, "tried-again", why));
+                    failed = failed.or(Some(error));
+                    report
+                }
+            };
+            reports.push((part, report));
+        }
+        // Of those for which there was no occasion it is said how they stand.
+        for part in case.parts() {
+            if !reports.iter().any(|(looked, _)| looked.target == part.target) {
+                let stands = self.analyst.observe(&part).await?;
+                reports.push((part, stands));
+            }
+        }
+        // What could not be looked at again is no news; that it was not contained at first is.
+        if let Some(error) = failed.take_if(|_| !is_delivery) {
+            return Err(error);
         }
         let report = merge(case, &reports);
         let report = self.unless_rejected(case, report).await?;
         let undone = report.outcome.reasons.iter().any(|reason| reason.code == "contained-again");
         if undone {
             // News, even if all stands as people were told it does.
-            self.journal().conclude(&case.incident, &report, None, self.now()).await?;
+            self.keep(&case.incident, &report, None).await?;
         }
         if !self.tell_once(&report).await? && !Notification::is_due(&report) {
             self.journal().keep_first(&case.incident, &report).await?;
         }
-        Ok(report)
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(report),
+        }
     }
 
     /// An approval binds to all that waited; each target gets its own part of it, or none where the whole is another by now.

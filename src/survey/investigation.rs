@@ -3,7 +3,7 @@
 use super::trail::{self, By, Looked, Window};
 use crate::{
     aws::{Aws, AwsError},
-    domain::{AccessKeyId, InstanceId, Investigation, RoleName, Target, Text, Timestamp, UserId, UserName},
+    domain::{AccessKeyId, InstanceId, Investigation, Region, RoleName, Target, Text, Timestamp, UserId, UserName},
 };
 use futures::future::try_join_all;
 use serde_json::Value;
@@ -67,10 +67,11 @@ fn folded(from: Timestamp, id: &str, looked: Vec<Looked>) -> Investigation {
             continue;
         }
         let Some(made) = made(&record) else { continue };
+        // All of them, however many are shown: each would else take a place that others need.
+        found.made_users.extend(made.user);
         if found.made.len() < MOST && !found.made.contains(&made.what) {
             found.made.push(made.what);
             found.suggests.extend(made.command.filter(|command| !found.suggests.contains(command)));
-            found.made_users.extend(made.user);
         }
     }
     let mut by_count: Vec<(String, u32)> = calls.into_iter().collect();
@@ -114,7 +115,9 @@ fn made(record: &Value) -> Option<Made> {
             let ids: Vec<InstanceId> = ids.filter_map(|id| InstanceId::parse(id).ok()).take(MOST).collect();
             let shown: Vec<&str> = ids.iter().map(InstanceId::as_str).collect();
             let because = "--because 'made by whoever is contained'";
-            let command = ids.first().map(|id| format!("cordon contain instance {id} {because}"));
+            let region =
+                record.get("awsRegion").and_then(Value::as_str).and_then(|region| Region::parse(region).ok())?;
+            let command = ids.first().map(|id| format!("cordon contain instance {id} --region {region} {because}"));
             one(format!("instances {}", shown.join(", ")), command)
         }
         "CreatePolicy" | "CreatePolicyVersion" => {

@@ -47,14 +47,18 @@ impl Object {
             Err(AwsError::Rejected { code, .. }) if code == "NoSuchBucketPolicy" => None,
             Err(error) => return Err(error.into()),
         };
-        Ok(Self { target, tags, blocked_by: policy.as_ref().and_then(blocked_by) })
+        Ok(Self {
+            target,
+            tags,
+            blocked_by: policy.as_ref().and_then(|policy| blocked_by(policy, object.bucket.as_str())),
+        })
     }
 }
 
 const TAG: &str = "s3:existingobjecttag/";
 
 /// Of a statement that denies everybody to read objects by one of their tags: the tag, and a value that is denied.
-fn blocked_by(policy: &Value) -> Option<(String, String)> {
+fn blocked_by(policy: &Value, bucket: &str) -> Option<(String, String)> {
     let statements = policy.get("Statement")?;
     let statements: Vec<&Value> = statements.as_array().map_or_else(|| vec![statements], |all| all.iter().collect());
     statements.into_iter().find_map(|statement| {
@@ -63,6 +67,16 @@ fn blocked_by(policy: &Value) -> Option<(String, String)> {
             Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect(),
             _ => Vec::new(),
         };
+        // Whom it lets through, and which objects it leaves out, is not blocked.
+        let everybody = statement
+            .get("Principal")
+            .is_some_and(|whom| *whom == "*" || whom.get("AWS").is_some_and(|aws| *aws == "*"));
+        let all = format!("{bucket}/*");
+        let every_object =
+            list("Resource").iter().any(|resource| *resource == "*" || resource.rsplit(":::").next() == Some(&all));
+        if !everybody || !every_object {
+            return None;
+        }
         let denies = statement.get("Effect").and_then(Value::as_str) == Some("Deny");
         let reads = ["*", "s3:*", "s3:GetObject", "s3:Get*", "s3:GetObject*"];
         if !denies || !list("Action").iter().any(|action| reads.contains(action)) {
@@ -94,9 +108,17 @@ mod tests {
     #[test]
     fn only_a_statement_that_denies_by_one_tag_alone_blocks() {
         let of = |effect: &str, action: Value, condition: Value| {
-            blocked_by(
-                &json!({"Statement": [{"Effect": effect, "Principal": "*", "Action": action, "Condition": condition}]}),
-            )
+            let mut statement = json!({"Effect": effect, "Principal": "*", "Action": action, "Condition": condition,
+                "Resource": "arn:aws:s3:::uploads/*"});
+            let whole = blocked_by(&json!({"Statement": [statement]}), "uploads");
+            let some = json!({"AWS": "arn:aws:iam::111122223333:role/x"});
+            for (name, value) in [("Principal", some), ("Resource", json!("arn:aws:s3:::uploads/in/*"))] {
+                let before = statement[name].take();
+                statement[name] = value;
+                assert_eq!(blocked_by(&json!({"Statement": [statement]}), "uploads"), None, "{name}");
+                statement[name] = before;
+            }
+            whole
         };
         let clean = json!({"StringNotEquals": {"s3:ExistingObjectTag/GuardDutyMalwareScanStatus": "NO_THREATS_FOUND"}});
         let bad = json!({"StringEquals": {"s3:ExistingObjectTag/quarantine": ["yes"]}});

@@ -85,6 +85,7 @@ pub struct Sensor {
     /// Where it is at home.
     pub region: Region,
     pub id: SensorId,
+    /// Where the account says it.
     pub arn: Option<Arn>,
     /// `None` where it is gone.
     pub now: Option<Now>,
@@ -206,9 +207,7 @@ async fn by_detector(aws: &Aws, sensor: Sensor, id: &DetectorId) -> Result<Senso
         .and_then(|by| AccountId::parse(by.account_id()?).ok());
     let status = Switch::of(found.status() == Some(&DetectorStatus::Enabled));
     let now = Now::Detector { status, features: features_on(&found) };
-    let Sensor { account, region, .. } = &sensor;
-    let arn = Arn::parse(&format!("arn:aws:guardduty:{region}:{account}:detector/{id}")).ok();
-    Ok(Sensor { arn, now: Some(now), managed_by, ..sensor })
+    Ok(Sensor { now: Some(now), managed_by, ..sensor })
 }
 
 /// All that is on in a region. `rules` is how the names of Cordon's own event rules begin.

@@ -42,6 +42,8 @@ pub struct User {
     pub sign_in: Result<SignIn, AwsError>,
     pub deny: UserAttachment,
     pub attachment: Attachment,
+    /// AWS's quarantine of leaked keys is attached.
+    pub is_quarantined: bool,
     /// Whether one more managed policy can be attached.
     pub attachable: bool,
     /// What was made with his keys; `None` until it was looked up.
@@ -118,6 +120,7 @@ impl User {
         let policy = Arn::parse(&format!("arn:{partition}:iam::aws:policy/AWSDenyAll"));
         let policy = policy.map_err(|error| AwsError::incomplete("AWSDenyAll", &error.to_string()))?;
         let attachment = Attachment::of(&policy, &attached);
+        let is_quarantined = attached.iter().any(|arn| arn.contains(":aws:policy/AWSCompromisedKeyQuarantine"));
         // A quota that cannot be read is the default one: too low a guess only costs the longer way.
         let attachable =
             attachment == Attachment::Attached || attached.len() < most.unwrap_or(ATTACHED_BY_DEFAULT as usize);
@@ -143,6 +146,7 @@ impl User {
             sign_in,
             deny: UserAttachment { account: account.clone(), user: name.clone(), user_id: id.clone(), policy },
             attachment,
+            is_quarantined,
             attachable,
             handed_on: None,
             inline: if attachable { None } else { Some(InlineRoom::read(aws, account, name, id).await?) },

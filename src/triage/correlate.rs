@@ -24,7 +24,16 @@ pub fn targets(finding: &Finding, triage: &Triage, policy: &Policy) -> Result<(V
     if !several {
         return Ok((vec![target(finding, triage)?], Vec::new()));
     }
-    let (found, listed) = members(finding);
+    let (mut found, mut listed) = members(finding);
+    if found.len() > MOST_TARGETS {
+        let more = found.split_off(MOST_TARGETS);
+        let named: Vec<String> = more.iter().take(MOST_TARGETS).map(ToString::to_string).collect();
+        listed.push(format!(
+            "{} more are not looked at, one incident holds {MOST_TARGETS}: {} …",
+            more.len(),
+            named.join(", ")
+        ));
+    }
     if found.is_empty() {
         let why = match listed.first() {
             None => "the finding names nobody and nothing".to_owned(),
@@ -34,6 +43,9 @@ pub fn targets(finding: &Finding, triage: &Triage, policy: &Policy) -> Result<(V
     }
     Ok((found, listed))
 }
+
+/// Targets of one incident: all are surveyed within one invocation, and their report is one item of the table.
+const MOST_TARGETS: usize = 20;
 
 /// Addresses of one finding that are blocked.
 const MOST_ADDRESSES: usize = 5;

@@ -285,6 +285,10 @@ impl Lab {
                 Ok(finding) => finding.id,
                 Err(outcome) => return Err(anyhow!("no finding: {outcome:?}")),
             },
+            Ingested::Health(health) => match cordon::detect::leaked(&health) {
+                Ok(finding) => finding.id,
+                Err(outcome) => return Err(anyhow!("no finding: {outcome:?}")),
+            },
             other => return Err(anyhow!("no finding: {other:?}")),
         };
         Ok(cordon::domain::IncidentId::of(&self.account, &finding).to_string())

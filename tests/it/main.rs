@@ -58,6 +58,7 @@ mod records;
 mod registry;
 mod rounds;
 mod rules;
+mod schemas;
 mod sequences;
 mod suite;
 mod sweep;

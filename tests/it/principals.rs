@@ -54,10 +54,18 @@ async fn a_key_that_aws_names_is_contained_with_its_user() -> Result<()> {
 /// Whoever may attach a policy could have Cordon shut out anybody: only AWS itself is believed.
 #[tokio::test]
 async fn a_quarantine_is_believed_where_aws_attached_it() -> Result<()> {
-    for (by_aws, expected) in [(true, "Contained"), (false, "AwaitingApproval")] {
+    // Whoever may send to the queue can write a record, but not make it so in the account.
+    for (by_aws, is_attached, expected) in
+        [(true, true, "Contained"), (true, false, "AwaitingApproval"), (false, true, "AwaitingApproval")]
+    {
         let lab = Lab::durable().await?;
         let mut event = lab.record("iam/key-quarantined")?;
         event["detail"]["requestParameters"]["userName"] = json!(lab.id("/user/name"));
+        if is_attached {
+            let policy = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3";
+            lab.call("iam", "attach_user_policy", json!({"UserName": lab.id("/user/name"), "PolicyArn": policy}))
+                .await?;
+        }
         event["detail"]["userIdentity"] = match by_aws {
             true => json!({"type": "AWSService", "invokedBy": "support.amazonaws.com"}),
             false => {
@@ -68,7 +76,7 @@ async fn a_quarantine_is_believed_where_aws_attached_it() -> Result<()> {
         let report = lab.deliver(&event).await?;
         assert_eq!(kind(&report), expected, "{report:#}");
         assert!(report["target"].as_str().unwrap().contains(lab.id("/user/id")), "{report:#}");
-        assert_eq!(is_denied(&lab).await?, by_aws);
+        assert_eq!(is_denied(&lab).await?, by_aws && is_attached);
     }
     Ok(())
 }
@@ -156,7 +164,7 @@ async fn an_object_with_malware_is_blocked_where_the_buckets_policy_blocks_by_ta
     assert!(report["outcome"].to_string().contains("no-block-by-tag"), "{report:#}");
     assert_eq!((lab.changes(), lab.messages().await?.len()), (Vec::new(), 1));
 
-    let blocks = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject",
+    let blocks = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "s3:GetObject",
         "Resource": format!("arn:aws:s3:::{bucket}/*"),
         "Condition": {"StringNotEquals": {"s3:ExistingObjectTag/GuardDutyMalwareScanStatus": "NO_THREATS_FOUND"}}}]});
     lab.call("s3", "put_bucket_policy", json!({"Bucket": bucket, "Policy": blocks.to_string()})).await?;

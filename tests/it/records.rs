@@ -174,7 +174,8 @@ async fn its_own_calls_are_known_by_the_journal_and_any_other_use_of_its_role_pa
             policy("AdministratorAccess"),
             false,
             "AIDASOMEBODYELSE12345",
-            "Observed",
+            // There is no such user.
+            "Declined",
             "privilege-escalation",
         ),
     ] {
@@ -185,7 +186,8 @@ async fn its_own_calls_are_known_by_the_journal_and_any_other_use_of_its_role_pa
     }
     let pages = lab.messages().await?;
     let paged = |page: &&Value| page["MessageAttributes"]["urgency"]["Value"] == "page";
-    assert_eq!(pages.iter().filter(paged).count(), 2, "{pages:#?}");
+    // The two of its role, and the stranger who is not there.
+    assert_eq!(pages.iter().filter(paged).count(), 3, "{pages:#?}");
     Ok(())
 }
 

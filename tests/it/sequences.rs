@@ -129,6 +129,17 @@ async fn several_actors_need_one_approval_of_the_whole() -> Result<()> {
     Ok(())
 }
 
+/// More targets than the policy allows unattended: a person approves the whole.
+#[tokio::test]
+async fn more_targets_than_allowed_need_a_person() -> Result<()> {
+    let lab = Lab::new(Setup { durable: true, interfaces: Some(1), ..Setup::default() }).await?;
+    lab.put_policy("limits: {targets-per-sequence: 1}").await?;
+    let report = lab.deliver(&sequence(&lab)?).await?;
+    assert_eq!((kind(&report), lab.changes()), ("AwaitingApproval", Vec::new()), "{report:#}");
+    assert!(report["decision"].to_string().contains("the policy allows 1 unattended"), "{report:#}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_sequence_of_anything_else_touches_nothing() -> Result<()> {
     let lab = Lab::new(Setup { durable: true, interfaces: Some(1), ..Setup::default() }).await?;
