@@ -112,13 +112,13 @@
 //! - The same rule on the same thing by the same caller is one incident for a day, however often he calls.
 //! - A failed call is an attempt only where the rule says that nobody tries it by chance; denied calls in numbers have a rule of their own. Attempts
 //!   are never contained.
-//! - CloudTrail, Config and alarms come through a queue, findings of GuardDuty never: the queue that a message came through decides what it may be.
+//! - CloudTrail, Config and alarms come through a queue, findings of GuardDuty and AWS Health never: the queue that a message came through decides what it may be.
 //! - A rule of Config is what its source identifier says. Its first evaluation proves nothing new.
 //! - A call is Cordon's own if who called, the incident in the user agent, operation, target and value agree with a step of the journal.
 //! - An incident may have several targets ([`decision::Treatment::parts`]): each has its own lease, journal and look, as if it were alone, and people hear of
 //!   all of them at once. An approval binds to the hash of the plans that wait, and each target gets its part of it only if the whole is the same.
-//! - Sensors are set back to a baseline and to nothing else: the first sweep takes it, an operator accepts another. A correction is never undone
-//!   by a release. A sweep that finds a sensor silent waits for CloudTrail's word whose doing it is, a quarter of an hour at most.
+//! - Sensors are set back to a baseline and to nothing else: the first sweep takes it, an operator accepts another. What was switched on again is not
+//!   switched off by a release; groups and buckets go back. A sweep that finds a sensor silent waits for CloudTrail's word whose doing it is, a quarter of an hour at most.
 //! - What AWS Config says is not contained unattended unless CloudTrail knows who changed it, and he is no operator: neither an old port nor a
 //!   release is closed by a rule.
 //! - Of leaked keys the event names the key alone: whose it is, IAM says before anything is decided.

@@ -2,6 +2,7 @@
 
 mod contain;
 mod operators;
+mod passage;
 mod sensors;
 mod several;
 mod sweep;

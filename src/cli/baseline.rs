@@ -2,8 +2,8 @@
 
 use super::deployment::{Deployment, Place};
 use crate::{
-    domain::{Region, SensorId, Target, Timestamp},
-    survey::{Baseline, Known, Watches, all_on, trail},
+    domain::{Region, Target, Timestamp},
+    survey::{Baseline, Known, On, all_on, trail},
 };
 use anyhow::bail;
 use clap::{Args, Subcommand};
@@ -58,17 +58,14 @@ struct How {
 /// Containments that are looked through for sensors.
 const MOST_HELD: usize = 500;
 
-type On = BTreeMap<String, (SensorId, Watches)>;
-
 impl How {
     async fn look(&self) -> anyhow::Result<(Deployment, Region, Option<Baseline>, On)> {
         let deployment = self.place.open().await?;
         let region = Region::parse(&self.region)?;
         let account = &deployment.aws.identity().await?.account;
         let rules = self.event_rules.clone().or_else(|| self.place.stack().map(|stack| format!("{stack}-")));
-        let on = all_on(&deployment.aws, account, &region, rules.as_deref()).await?;
+        let on = all_on(&deployment.aws, account, &region, rules.as_deref()).await;
         let known = deployment.journal.baseline(account, &region).await?;
-        let on = on.into_iter().map(|(id, watches)| (id.to_string(), (id, watches))).collect();
         Ok((deployment, region, known, on))
     }
 }
@@ -99,6 +96,10 @@ impl BaselineCommand {
 async fn accept(how: &How) -> anyhow::Result<()> {
     let (deployment, region, known, on) = how.look().await?;
     let identity = deployment.aws.identity().await?;
+    // What cannot be read now would be missing from the baseline, and never be switched on again.
+    if let Some((kind, error)) = on.unread.first() {
+        bail!("whether each {kind} is on could not be read, so nothing was accepted: {error}");
+    }
     let changes = changes(known.as_ref(), &on);
     if known.is_some() && changes.is_empty() {
         println!("nothing is different from the baseline");
@@ -106,7 +107,7 @@ async fn accept(how: &How) -> anyhow::Result<()> {
     }
     let now = Timestamp::from_millis(deployment.clock.now_millis());
     let mut sensors = BTreeMap::new();
-    for (count, (name, (id, watches))) in on.into_iter().enumerate() {
+    for (count, (name, (id, watches))) in on.sensors.into_iter().enumerate() {
         eprintln!("cordon: {} {name}: who changed it last?", count + 1);
         let since = now.minus(Duration::from_secs(90 * 24 * 60 * 60));
         let change = trail::last_change(&deployment.aws, &region, id.name(), since).await?;
@@ -146,12 +147,15 @@ fn page(baseline: &Baseline) -> String {
 fn changes(known: Option<&Baseline>, on: &On) -> Vec<String> {
     let none = BTreeMap::new();
     let known = known.map_or(&none, |baseline| &baseline.sensors);
-    let new = on.iter().filter(|(name, _)| !known.contains_key(*name));
+    let unread = on.unread.iter().map(|(kind, error)| format!("? {kind}: could not be read: {error}"));
+    let is_unread = |known: &Known| on.unread.iter().any(|(kind, _)| *kind == known.id.kind());
+    let new = on.sensors.iter().filter(|(name, _)| !known.contains_key(*name));
     let new = new.map(|(name, (_, watches))| format!("+ {name}: {watches}; not in the baseline"));
-    let changed = known.iter().filter_map(|(name, known)| match on.get(name) {
-        None => Some(format!("- {name}: is off or gone")),
-        Some((_, now)) if *now != known.watches => Some(format!("~ {name}: {} now", now)),
-        Some(_) => None,
-    });
-    new.chain(changed).collect()
+    let changed =
+        known.iter().filter(|(_, known)| !is_unread(known)).filter_map(|(name, known)| match on.sensors.get(name) {
+            None => Some(format!("- {name}: is off or gone")),
+            Some((_, now)) if *now != known.watches => Some(format!("~ {name}: {} now", now)),
+            Some(_) => None,
+        });
+    unread.chain(new).chain(changed).collect()
 }

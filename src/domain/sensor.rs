@@ -20,6 +20,17 @@ pub enum SensorId {
 }
 
 impl SensorId {
+    /// In words.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Trail(_) => "trail",
+            Self::Detector(_) => "detector",
+            Self::Recorder(_) => "recorder",
+            Self::EventRule(_) => "event rule",
+            Self::FlowLog(_) => "flow log",
+        }
+    }
+
     pub fn name(&self) -> &str {
         match self {
             Self::Trail(name) => name.as_str(),
@@ -33,13 +44,6 @@ impl SensorId {
 
 impl fmt::Display for SensorId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self {
-            Self::Trail(_) => "trail",
-            Self::Detector(_) => "detector",
-            Self::Recorder(_) => "recorder",
-            Self::EventRule(_) => "event rule",
-            Self::FlowLog(_) => "flow log",
-        };
-        write!(f, "{kind} {}", self.name())
+        write!(f, "{} {}", self.kind(), self.name())
     }
 }

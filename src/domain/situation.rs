@@ -39,7 +39,7 @@ situations! {
     AttackedOnly = "attacked-only",
     /// Root credentials were used.
     RootUsed = "root-used",
-    /// A bucket was opened to the public or to another account.
+    /// A bucket was opened to the public.
     ExposedBucket = "exposed-bucket",
     /// Several signals that belong together.
     AttackSequence = "attack-sequence",
@@ -89,7 +89,7 @@ situations! {
     ConfigurationChanged = "configuration-changed",
     /// Cordon's own role did what Cordon did not.
     ResponderRoleMisused = "responder-role-misused",
-    /// Containers, clusters, functions, databases, objects and what else is not contained yet.
+    /// Containers, clusters, functions, databases and what else is not contained yet.
     OtherWorkload = "other-workload",
     /// A type that this version does not know.
     Unknown = "unknown",

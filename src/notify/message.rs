@@ -66,6 +66,13 @@ impl Notification {
         }
     }
 
+    /// Whether sensors are on is not known.
+    pub fn of_unread(what: &str) -> Self {
+        let body = format!("{what}\n\nThe other kinds are compared as before. It is told once a day.\n");
+        let attributes = BTreeMap::from([("outcome", "SensorTrouble".to_owned()), ("urgency", "notice".to_owned())]);
+        Self { subject: "[Cordon] cannot see whether sensors are on".to_owned(), body, attributes }
+    }
+
     /// An address is blocked for longer than the policy means it to be.
     pub fn of_expired(target: &str, incident: &str, hours: u32) -> Self {
         let body = format!(

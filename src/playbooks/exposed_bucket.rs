@@ -4,15 +4,16 @@
 //! Sets the public access block of that one bucket, all four settings. Every call names the account that must own the bucket, and it is
 //! touched only if it is in the account's own list. No policy is written, so nobody of the account is locked out.
 //! # Fires on
-//! GuardDuty's `Policy:S3/` findings; PutBucketPolicy, PutBucketAcl, DeletePublicAccessBlock and their like in CloudTrail; the S3 rules of
+//! GuardDuty's `Policy:S3/` findings that name a bucket; PutBucketPolicy, PutBucketAcl, DeletePublicAccessBlock in CloudTrail; the S3 rules of
 //! AWS Config, where somebody was seen to change the bucket within thirty minutes.
 //! # Blast radius
 //! Anonymous readers and writers of this bucket; accounts that its policy names, where the policy is public as a whole.
 //! # Undo
-//! `cordon release` puts back the settings that were there, where nobody has changed them since.
+//! `cordon release` puts back the settings that were there, where nobody has changed them since; what somebody opened who was contained
+//! himself only with `--force`.
 //! # Limits
 //! A website, and a bucket that the policy lists in `public-buckets`, needs approval. The policy and the lists that opened it stay: look
-//! at them. What was read meanwhile is read. The block of a whole account is not changed. Whom a policy names by account is not the public.
+//! at them. Access points are told. What a break-glass principal does is only told; what an operator does is asked about. What was read meanwhile is read. The block of a whole account is not changed. Whom a policy names by account is not the public.
 //! # References
 //! S3 user guide, "Blocking public access to your Amazon S3 storage"; MITRE ATT&CK T1530, T1537.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]

@@ -11,9 +11,10 @@
 //! Whoever used the port from outside is shut out; new connections only.
 //! # Undo
 //! `cordon release` puts the rules back with their descriptions, where nobody has changed them since. They have other ids then.
+//! What somebody opened who was contained himself goes back only with `--force`.
 //! # Limits
 //! Prefix lists, network ACLs, databases and clusters that were made public are named, not closed. Connections that stand already and are
-//! tracked go on. Whoever came in meanwhile is not looked for.
+//! tracked go on. What a break-glass principal does is only told; what an operator does is asked about. Whoever came in meanwhile is not looked for.
 //! # References
 //! EC2 user guide, "Security group rules"; MITRE ATT&CK T1562.007, T1133.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]

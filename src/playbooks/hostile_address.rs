@@ -4,14 +4,15 @@
 //! Denies the one address, /32 or /128, in the network ACLs of the subnets and in the WAF IP sets that the policy lists in
 //! `address-blocks`, at most five a list. After the policy's hours people are reminded, with the release command.
 //! # Fires on
-//! GuardDuty's inbound brute force, probes and malicious callers, where the resource is only attacked.
+//! GuardDuty's inbound brute force, probes and malicious callers, where the resource is only attacked and the policy's `modes` of
+//! `attacked-only` allow to ask.
 //! # Blast radius
 //! Everybody behind that address; and what inside calls it, because a network ACL knows no state.
 //! # Undo
 //! `cordon release` takes the entries out, where nobody has changed them since.
 //! # Limits
 //! Never unattended. Never private addresses, the account's own elastic ones, networks of the policy's `never`, and addresses that
-//! GuardDuty says are Amazon's. Addresses are cheap: who attacks has others.
+//! GuardDuty says are Amazon's. Own IPv6 addresses, and own public ones that are not elastic, must stand in `never`. Addresses are cheap: who attacks has others.
 //! # References
 //! VPC user guide, "Network ACLs"; WAF developer guide, "IP sets"; MITRE ATT&CK T1110, T1595.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]

@@ -2,7 +2,8 @@
 //!
 //! # What it does
 //! Contains the principal behind the call, as compromised-access-key or compromised-role-session does. Where the call made an access key,
-//! that key becomes Inactive, whoever's it is. What the call granted stays, and the command that takes it back is printed.
+//! that key becomes Inactive, whoever's it is. What the call granted stays, and the command that takes it back is printed where there is one;
+//! for versions, trust and boundaries what to look at.
 //! # Fires on
 //! CloudTrail: policies and versions that grant administration, one's own rights extended, trust for strangers, boundaries removed, roles
 //! passed to what one controls; and ways in that stay: keys, passwords and providers made for others.
@@ -12,7 +13,7 @@
 //! `cordon release` takes the denies away; keys stay Inactive unless `--reactivate-keys` asks for them.
 //! # Limits
 //! Policies, versions, trust, passwords and boundaries are not changed: the undo commands are printed for a person. Who was granted
-//! more is named, and contained only if he acts.
+//! more is named, and contained only if he acts. Keys made for others are Medium, and by default only read.
 //! # References
 //! IAM user guide, "Policy evaluation logic"; MITRE ATT&CK T1098, T1548.005.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]

@@ -13,6 +13,7 @@
 //! # Limits
 //! A detector that was deleted, one that an administrator manages, members, filters, delivery channels, flow logs to log groups, Security
 //! Hub, Inspector and Macie are named, not set back. What a break-glass principal does is only told; what an operator does is asked about.
+//! Targets taken from a rule, patterns that match nothing any more, types left out of a recorder, and a recorder that was deleted are named.
 //! At most three times an hour, then people are paged.
 //! # References
 //! GuardDuty user guide, "Suspending or disabling GuardDuty"; MITRE ATT&CK T1562.001, T1562.008.

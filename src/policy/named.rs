@@ -65,7 +65,7 @@ pub enum Protected {
     Tag(Tag),
 }
 
-/// A tag of an instance, a user or a role; with any value where none is given.
+/// A tag of an instance, a user, a role, a group or a bucket; with any value where none is given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Tag {

@@ -6,7 +6,6 @@ use super::{
     told::{after_passage, changed_since, held_back, report},
 };
 use crate::{
-    actions::{Action, Groups, InterfaceGroups},
     analyst::{Survey, SurveyFailed, Surveyed, allowed, nothing_new, plan},
     decision::Treatment,
     domain::{IncidentId, Outcome, OutcomeKind, Reason, Report, ResidualRisk, Target, Timestamp, Way},
@@ -17,7 +16,7 @@ use crate::{
     playbooks::{CUT, Plan, PlannedStep},
     policy::Mode,
     recheck::Sent,
-    survey::{Facts, Instance, Surroundings},
+    survey::{Facts, Surroundings},
 };
 use futures::future::Either;
 use std::{
@@ -132,22 +131,6 @@ impl Responder {
         let report = answer?;
         self.keep_joined(case, &report).await?;
         Ok(report)
-    }
-
-    /// Open is never an end: a recheck that meets a live lease cannot know whether its holder still lives, and closes what it sees open.
-    async fn close_what_is_open(&self, instance: &Instance) -> Result<(), Retry> {
-        let aws = &self.analyst.aws;
-        for interface in instance.interfaces.iter().filter(|interface| interface.groups == Groups::passage()) {
-            let target = InterfaceGroups {
-                account: instance.account.clone(),
-                region: instance.region.clone(),
-                vpc: interface.vpc.clone(),
-                interface: interface.id.clone(),
-            };
-            tracing::warn!(%target, "found open under a live lease; closed");
-            target.apply(aws, &Groups::quarantine()).await.map_err(SurveyFailed::from)?;
-        }
-        Ok(())
     }
 
     /// Those who joined a look that contained nothing get one of their own: their evidence may be newer, or more may be allowed for it.
@@ -421,41 +404,6 @@ impl Responder {
         Ok(report)
     }
 
-    /// The passage through the open group, where all that makes it safe is there.
-    ///
-    /// # Errors
-    /// Why it was not made, in words.
-    async fn pass(
-        &self,
-        case: &Treatment,
-        worker: &Worker<'_>,
-        course: &mut Course,
-        plan: &Plan,
-        sent: Option<&Sent>,
-    ) -> Result<(), String> {
-        let Target::Instance { account, region, .. } = &case.target else { return Err("it is no instance".to_owned()) };
-        if !self.analyst.rules.last().policy.open_passage {
-            return Err("the policy does not allow the open passage".to_owned());
-        }
-        // INVARIANT: nothing is opened unless somebody looks again soon, and there is time to close it.
-        if sent != Some(&Sent::All) {
-            return Err("no recheck is under way that would close it".to_owned());
-        }
-        if worker.deadline.is_some_and(|end| end < self.now().plus(PASSAGE_TIME)) {
-            return Err("the invocation has no time left for it".to_owned());
-        }
-        let ours = self.analyst.aws.own_groups(account, region).await.map_err(|error| error.to_string())?;
-        let through: Vec<_> = course.in_vpcs(&plan.passages, &ours).collect();
-        if through.len() < plan.passages.len() {
-            return Err("the VPC has no passage group; `cordon prepare` makes it".to_owned());
-        }
-        worker.hold(course).await.map_err(|error| error.to_string())?;
-        match worker.pass(course, &through).await.len() {
-            all if all == plan.passages.len() => Ok(()),
-            some => Err(format!("{some} of {} interfaces passed", plan.passages.len())),
-        }
-    }
-
     /// A recheck sends no rechecks, nor does a second look after an approval: the chain is three messages long.
     async fn send_rechecks(&self, occasion: &Occasion, begins: bool, incident: &IncidentId) -> Option<Sent> {
         match occasion {
@@ -465,9 +413,6 @@ impl Responder {
         }
     }
 }
-
-/// What opening, closing and reading back need of an invocation.
-const PASSAGE_TIME: Duration = Duration::from_secs(15);
 
 /// How long the cut waits for reads that are about to come, so that what follows from them goes out one round earlier.
 const GRACE: Duration = Duration::from_millis(30);

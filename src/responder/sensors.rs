@@ -6,8 +6,9 @@ use crate::{
     aws::AwsError,
     detect::{Author, silent},
     domain::{AccountId, IncidentId, Region, SensorId, Target, Timestamp},
+    notify::Notification,
     survey::{
-        Baseline, Known, Watches, all_on,
+        Baseline, Known, On, Watches, all_on,
         trail::{self, Change},
     },
 };
@@ -33,15 +34,31 @@ impl Responder {
             self.journal().baseline(account, &region),
             all_on(aws, account, &region, self.event_rules.as_deref())
         );
-        let on: BTreeMap<String, (SensorId, Watches)> =
-            on?.into_iter().map(|(id, watches)| (id.to_string(), (id, watches))).collect();
+        let On { sensors: on, unread } = on;
+        for (kind, error) in &unread {
+            tracing::error!(kind, %error, "sensors of this kind cannot be read");
+            swept.failed += 1;
+            let day = self.now().millis().div_euclid(86_400_000);
+            let text = format!(
+                "Whether each {kind} of this region is on cannot be read, so nobody sees that one is silent: {error}"
+            );
+            self.tell_marked(&format!("unread#{kind}#{day}"), &Notification::of_unread(&text)).await;
+        }
         let Some(baseline) = known? else {
+            // What answers in a moment must not be missing for good.
+            if unread.iter().any(|(_, error)| error.is_passing()) {
+                return Ok(());
+            }
             let baseline = self.taken(&region, on).await;
             self.journal().keep_baseline(account, &region, &baseline, None).await?;
             tracing::info!(sensors = baseline.sensors.len(), "the first baseline of sensors is taken");
             return Ok(());
         };
-        let mut silent: Vec<_> = baseline.sensors.iter().filter(|(_, known)| is_silent(known, &on)).collect();
+        let mut silent: Vec<_> = baseline
+            .sensors
+            .iter()
+            .filter(|(_, known)| !unread.iter().any(|(kind, _)| *kind == known.id.kind()) && is_silent(known, &on))
+            .collect();
         // Without its trail the account is dark; flow logs may be many.
         silent.sort_by_key(|(_, known)| {
             (!matches!(known.id, SensorId::Trail(_)), matches!(known.id, SensorId::FlowLog(_)))

@@ -60,9 +60,17 @@ impl Responder {
         if let Some(error) = failed.take_if(|_| !is_delivery) {
             return Err(error);
         }
+        let says = |code: &str| {
+            reports.iter().flat_map(|(_, report)| &report.outcome.reasons).any(|reason| reason.code == code)
+        };
+        let undone = says("contained-again");
+        // Whoever works on one of them tells of it, or the look that was put back for it does.
+        if !is_delivery && says("worked-on") && !undone {
+            let why = "another delivery works on one of its targets and takes this look in";
+            return Ok(case.report(Outcome::because(OutcomeKind::Joined, "worked-on", why)));
+        }
         let report = merge(case, &reports);
         let report = self.unless_rejected(case, report).await?;
-        let undone = report.outcome.reasons.iter().any(|reason| reason.code == "contained-again");
         if undone {
             // News, even if all stands as people were told it does.
             self.keep(&case.incident, &report, None).await?;

@@ -6,13 +6,13 @@ use crate::{
     analyst::SurveyFailed,
     aws::{AwsError, classify},
     domain::{IncidentId, OutcomeKind, Reason, Report, Target, Timestamp, VpcId},
-    journal::{Containment, IncidentRecord},
+    journal::IncidentRecord,
     notify::Notification,
     policy::Mode,
 };
 use futures::{StreamExt, stream};
 use serde::Serialize;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// Targets a sweep; those that were looked at last come last.
 const MOST_TARGETS: usize = 200;
@@ -27,7 +27,7 @@ const HOURS: i64 = 6;
 /// What a sweep did.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Swept {
-    /// Containments that were looked at.
+    /// Incidents that were looked at, each with all its targets.
     pub looked: usize,
     /// Messages that were sent: late ones, and questions asked again.
     pub told: usize,
@@ -69,19 +69,22 @@ impl Responder {
     async fn look_after_what_is_held(&self, deadline: Option<Timestamp>, swept: &mut Swept) -> Result<(), Retry> {
         let held = self.journal().held(MOST_TARGETS).await?;
         let has_time = || deadline.is_none_or(|end| self.now().plus(ENOUGH) < end);
-        let look = async |known: Containment| match has_time() {
-            true => {
-                Some(self.recheck(known.known_as().as_str(), deadline).await.map_err(|error| (known.target, error)))
-            }
+        // One look at an incident is a look at each of its targets.
+        let mut seen = BTreeSet::new();
+        let incidents =
+            held.iter().map(|known| known.known_as().clone()).filter(|incident| seen.insert(incident.clone()));
+        let incidents: Vec<IncidentId> = incidents.collect();
+        let look = async |incident: IncidentId| match has_time() {
+            true => Some(self.recheck(incident.as_str(), deadline).await.map_err(|error| (incident, error))),
             false => None,
         };
-        let mut looks = stream::iter(held).map(look).buffer_unordered(AT_ONCE);
+        let mut looks = stream::iter(incidents).map(look).buffer_unordered(AT_ONCE);
         while let Some(look) = looks.next().await {
             match look {
                 None => swept.left += 1,
                 Some(Ok(_)) => swept.looked += 1,
-                Some(Err((target, error))) => {
-                    tracing::error!(%target, %error, "not looked after");
+                Some(Err((incident, error))) => {
+                    tracing::error!(%incident, %error, "not looked after");
                     swept.failed += 1;
                 }
             }

@@ -24,7 +24,7 @@ pub use instance::{Hints, Instance, Interface, ProfileRole};
 pub use investigation::investigate;
 pub use object::Object;
 pub use role_session::{Role, RoleSession};
-pub use sensor::{Baseline, Known, Now, Sensor, Watches, all_on};
+pub use sensor::{Baseline, Known, Now, On, Sensor, Watches, all_on};
 pub use surroundings::{Around, Aside, DefaultRoute, Registered, Routes, Surroundings, TargetGroup, target_groups};
 pub use user::{InlineRoom, KeyOwner, SignIn, User, key_owner, named_user};
 

@@ -210,29 +210,44 @@ async fn by_detector(aws: &Aws, sensor: Sensor, id: &DetectorId) -> Result<Senso
     Ok(Sensor { now: Some(now), managed_by, ..sensor })
 }
 
+/// What is on in a region.
+#[derive(Debug, Default)]
+pub struct On {
+    /// By the sensor's name in words.
+    pub sensors: BTreeMap<String, (SensorId, Watches)>,
+    /// Kinds of which it could not be read; of those nothing can be said.
+    pub unread: Vec<(&'static str, AwsError)>,
+}
+
 /// All that is on in a region. `rules` is how the names of Cordon's own event rules begin.
-pub async fn all_on(
-    aws: &Aws,
-    account: &AccountId,
-    region: &Region,
-    rules: Option<&str>,
-) -> Result<Vec<(SensorId, Watches)>, AwsError> {
-    let (trails, detectors, recorders, rules, logs) = futures::try_join!(
+pub async fn all_on(aws: &Aws, account: &AccountId, region: &Region, rules: Option<&str>) -> On {
+    let (trails, detectors, recorders, rules, logs) = futures::join!(
         trails_on(aws, account, region),
         detectors_on(aws, region),
         recorders(aws, region),
         rules_on(aws, region, rules),
         flow_logs(aws, region, None)
-    )?;
-    let recorders = recorders.into_iter().filter(|(_, switch)| *switch == Switch::On);
-    let logs = logs.into_iter().map(|Logged { id, of, to }| (SensorId::FlowLog(id), Watches::FlowLog { of, to }));
-    Ok(trails
-        .into_iter()
-        .chain(detectors)
-        .chain(recorders.map(|(name, _)| (SensorId::Recorder(name), Watches::Recorder)))
-        .chain(rules.into_iter().map(|rule| (SensorId::EventRule(rule), Watches::EventRule)))
-        .chain(logs)
-        .collect())
+    );
+    let recorders = recorders.map(|found| {
+        let on = found.into_iter().filter(|(_, switch)| *switch == Switch::On);
+        on.map(|(name, _)| (SensorId::Recorder(name), Watches::Recorder)).collect::<Vec<_>>()
+    });
+    let rules =
+        rules.map(|found| found.into_iter().map(|rule| (SensorId::EventRule(rule), Watches::EventRule)).collect());
+    let logs = logs.map(|found| {
+        let one = |Logged { id, of, to }| (SensorId::FlowLog(id), Watches::FlowLog { of, to });
+        found.into_iter().map(one).collect()
+    });
+    let mut on = On::default();
+    for (kind, read) in
+        [("trail", trails), ("detector", detectors), ("recorder", recorders), ("event rule", rules), ("flow log", logs)]
+    {
+        match read {
+            Ok(found) => on.sensors.extend(found.into_iter().map(|(id, watches)| (id.to_string(), (id, watches)))),
+            Err(error) => on.unread.push((kind, error)),
+        }
+    }
+    on
 }
 
 async fn trails_on(aws: &Aws, account: &AccountId, region: &Region) -> Result<Vec<(SensorId, Watches)>, AwsError> {

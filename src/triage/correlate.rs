@@ -1,4 +1,4 @@
-//! From a finding and its situation to the one thing to contain. Every part of a target is parsed by its own grammar.
+//! From a finding and its situation to what is to be contained. Every part of a target is parsed by its own grammar.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::Triage;

@@ -2,6 +2,7 @@
 
 use crate::lab::{Lab, Setup, differences, kind, undeclared};
 use anyhow::Result;
+use cordon_support::{Fault, How, Lasting, Match, When};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -292,6 +293,25 @@ async fn what_watches_more_is_not_silent() -> Result<()> {
     }
     assert!(lab.messages().await?.is_empty());
     assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new());
+    Ok(())
+}
+
+/// One kind that may not be read takes nothing from the others, and people hear of it once a day.
+#[tokio::test]
+async fn a_kind_of_sensors_that_cannot_be_read_takes_no_other_with_it() -> Result<()> {
+    let lab = Lab::new(Setup { durable: true, interfaces: Some(1), world: &["trail", "detector"], ..Setup::default() })
+        .await?;
+    let at = Match::operation("ListDetectors");
+    lab.proxy.fail(Fault { at, when: When::Before, how: How::Denied, lasting: Lasting::Throughout });
+    lab.sweep().await?;
+    lab.sweep().await?;
+    let told = lab.messages().await?;
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0]["Message"].as_str().unwrap().contains("Whether each detector of this region is on cannot be read"));
+    assert_eq!(lab.cordon(&["baseline", "accept"]).await?.status.code(), Some(1));
+    lab.call("cloudtrail", "stop_logging", json!({"Name": "audit"})).await?;
+    contained(&lab, &trail_stopped(&lab)?).await?;
+    assert!(is_logging(&lab).await?);
     Ok(())
 }
 

@@ -59,7 +59,8 @@ async fn user_and_instance_are_contained_under_one_incident_and_released_with_it
     assert_eq!(kind(&lab.deliver(&event).await?), "Contained");
     lab.recheck(incident).await?;
     lab.sweep().await?;
-    assert!(lab.messages().await?.is_empty());
+    let mails = lab.messages().await?;
+    assert!(mails.is_empty(), "{mails:#?}");
     lab.call(
         "iam",
         "detach_user_policy",
