@@ -6,6 +6,7 @@ Whatever else is printed goes to standard error.
 """
 
 import argparse
+import functools
 import json
 import logging
 import os
@@ -26,6 +27,8 @@ os.environ.pop("MOTO_ACCOUNT_ID", None)
 
 import mends  # noqa: E402  (moto reads the environment when it is imported)
 import moto.backends  # noqa: E402
+import moto.core.responses  # noqa: E402
+import moto.iam.models  # noqa: E402
 from moto.core.exceptions import ServiceException  # noqa: E402
 from moto.core.serialize import SerializationContext, get_serializer_class  # noqa: E402
 from moto.moto_server.werkzeug_app import (  # noqa: E402
@@ -43,7 +46,18 @@ from werkzeug.serving import make_server  # noqa: E402
 PRELOADED = ("ec2", "iam", "sns", "sqs", "sts", "autoscaling", "elb")
 
 
+# Each new account gets all of AWS's managed policies, over a thousand, while all other requests wait; worlds use these.
+MANAGED_POLICIES = re.compile(
+    r"AWSDenyAll|AdministratorAccess|ReadOnlyAccess|ViewOnlyAccess|AWSCompromisedKeyQuarantine.*|IAMFullAccess"
+    r"|AmazonS3(FullAccess|ReadOnlyAccess)|AmazonEC2FullAccess|AWSLambdaBasicExecutionRole"
+)
+
+
 class QuietHandler(MotoRequestHandler):
+    # A connection and a thread for each request cost more than most answers; and header and body leave in one write.
+    protocol_version = "HTTP/1.1"
+    wbufsize = 64 * 1024
+
     def log_request(self, *_args):
         """No access log: the proxy of the tests notes every call."""
 
@@ -115,6 +129,12 @@ def main():
     # It reads its own folder for each request, while all others wait.
     modules = list(moto.backends.list_of_moto_modules())
     moto.backends.list_of_moto_modules = lambda: modules
+
+    # It looks through a class of two hundred methods for each request too.
+    moto.core.responses.method_names_from_class = functools.cache(moto.core.responses.method_names_from_class)
+    managed = json.loads(moto.iam.models.aws_managed_policies_data)
+    kept = {name: policy for name, policy in managed.items() if MANAGED_POLICIES.fullmatch(name)}
+    moto.iam.models.aws_managed_policies_data = json.dumps(kept)
 
     application = DomainDispatcherApplication(create_backend_app)
     for service in PRELOADED:
