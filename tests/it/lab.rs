@@ -6,6 +6,7 @@ use cordon_support::{
     Answer, Function, FunctionOptions, Log, Match, Moto, Proxy, ProxyOptions, TestClock, When, World, clock,
     next_account, samples,
 };
+use futures::future::Either;
 use serde_json::{Value, json};
 use std::{
     path::{Path, PathBuf},
@@ -296,16 +297,26 @@ impl Lab {
 
     /// Delivers the event and kills the function with SIGKILL at one of its calls.
     pub async fn kill_at(&self, event: &Value, at: Match, when: When) -> Result<()> {
-        let stopped = self.proxy.stop_at(at, when);
-        let kill = async {
-            stopped.await.context("it never came there")?;
-            self.function.kill().await;
-            anyhow::Ok(())
+        match self.kill_if_at(event, at, when).await? {
+            None => Ok(()),
+            Some(answer) => anyhow::bail!("it never came there, and answered {answer:?}"),
+        }
+    }
+
+    /// The same, or the answer of a function that did not come there.
+    pub async fn kill_if_at(&self, event: &Value, at: Match, when: When) -> Result<Option<Answer>> {
+        let stopped = std::pin::pin!(self.proxy.stop_at(at, when));
+        let invoked = std::pin::pin!(self.function.invoke(event));
+        let invoked = match futures::future::select(stopped, invoked).await {
+            Either::Left((stopped, invoked)) => {
+                stopped.context("it never came there")?;
+                self.function.kill().await;
+                invoked.await
+            }
+            Either::Right((answer, _)) => return answer.map(Some),
         };
-        let (died, killed) = futures::join!(self.function.invoke(event), kill);
-        killed?;
-        anyhow::ensure!(died.is_err(), "it answered {died:?}");
-        Ok(())
+        anyhow::ensure!(invoked.is_err(), "it answered {invoked:?}");
+        Ok(None)
     }
 
     /// What `cordon show` says of an incident.
