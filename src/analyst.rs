@@ -2,7 +2,7 @@
 
 mod merged;
 
-pub use merged::{merge, whole_plan};
+pub use merged::merge;
 
 use crate::{
     actions::{AnyChange, Release},
@@ -10,8 +10,8 @@ use crate::{
     decision::{Decision, Sensed, Treatment, decide},
     detect::misused,
     domain::{
-        AccessKeyResource, AccountId, Arn, Finding, IncidentId, OfferReport, Outcome, OutcomeKind, Reason, Report,
-        ResidualRisk, Resource, Situation, StepReport, Target, Text, Timestamp, UserName, UserType, WAITS, Way,
+        AccessKeyResource, AccountId, Arn, Detection, Finding, IncidentId, OfferReport, Outcome, OutcomeKind, Reason,
+        Report, ResidualRisk, Resource, Situation, StepReport, Target, Text, Timestamp, UserName, UserType, WAITS, Way,
     },
     engine::State,
     guard::{self, Verdict},
@@ -148,7 +148,7 @@ impl Analyst {
         Ok(Report {
             plan: Some(hash),
             steps: owed.chain(already).collect(),
-            residual: residual(&plan),
+            residual: residual(case, &plan),
             offers: offers(&plan),
             advice: advice(case, &plan),
             ..case.report(outcome)
@@ -207,8 +207,30 @@ impl Analyst {
         }
     }
 
+    /// Puts the unique id to whoever was granted more by the call: the record has his name only. Whom it cannot tell is listed; the
+    /// caller does not wait for it.
+    async fn resolve_granted(&self, finding: &mut Finding) {
+        let grants =
+            |seen: &Detection| matches!(seen.situation, Situation::PrivilegeEscalation | Situation::Persistence);
+        let Some(name) = finding.call.as_ref().and_then(|call| call.granted.clone()) else { return };
+        if !finding.detections.iter().any(grants) {
+            return;
+        }
+        match named_user(&self.aws, &name).await {
+            Ok(Some((_, id))) => finding.resources.push(Resource::AccessKey(AccessKeyResource {
+                key: None,
+                principal_id: Text::new(id.as_str()),
+                name: Text::new(name.as_str()),
+                user_type: UserType::IamUser,
+            })),
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "whoever was granted more could not be looked up"),
+        }
+    }
+
     /// Puts unique ids to leaked keys and to users whom AWS has put into quarantine: events have names only.
     async fn resolve(&self, finding: &mut Finding) -> Result<(), SenseError> {
+        self.resolve_granted(finding).await;
         let leaked = finding.detections.first().filter(|seen| seen.situation == Situation::LeakedKey);
         let Some(leaked) = leaked else { return Ok(()) };
         if let Some((_, name)) = &leaked.subject {
@@ -311,7 +333,8 @@ pub fn plan(
 ) -> Result<Plan, Outcome> {
     let (partition, target) = (&case.partition, &case.target);
     let is_told_by_aws = case.is_told_by_aws;
-    case.playbook()?.plan(facts, &Case { incident, partition, policy, target, made, is_told_by_aws })
+    let is_first = case.whole().target == *target;
+    case.playbook()?.plan(facts, &Case { incident, partition, policy, target, is_first, made, is_told_by_aws })
 }
 
 pub fn allowed<'p>(plan: &'p Plan, verdicts: &[Verdict]) -> impl Iterator<Item = (u8, &'p AnyChange)> {
@@ -372,9 +395,10 @@ pub fn nothing_new(incident: &IncidentId) -> String {
     format!("the target is held by incident {incident}, and nothing is new")
 }
 
-pub fn residual(plan: &Plan) -> Vec<ResidualRisk> {
+/// What is known to stay before the account is read, and after.
+pub fn residual(case: &Treatment, plan: &Plan) -> Vec<ResidualRisk> {
     let refused = plan.refused.iter().map(|refusal| ResidualRisk { way: Way::Open, text: refusal.why.clone() });
-    refused.chain(plan.residual.iter().cloned()).collect()
+    refused.chain(plan.residual.iter().cloned()).chain(case.report.residual.iter().cloned()).collect()
 }
 
 pub fn offers(plan: &Plan) -> Vec<OfferReport> {

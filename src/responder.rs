@@ -24,6 +24,7 @@ use crate::{
     policy::{Mode, Rules, Trouble},
     recheck::Rechecks,
     rulebook::trouble_mark,
+    triage::NOT_THAT,
     watch::SenseError,
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -104,8 +105,18 @@ impl Responder {
         {
             tracing::error!(%error, "judged by the rules that are known");
         }
+        let is_evaluation = matches!(ingested, Ingested::Evaluation(_));
         let sensed = self.analyst.sense(ingested).await?;
-        self.handle_sensed(sensed, deadline).await
+        let report = self.handle_sensed(sensed, deadline).await?;
+        // A rule of AWS Config about the account says that something is silent, and not what.
+        let is_unnamed = report.outcome.reasons.iter().any(|reason| reason.code == NOT_THAT);
+        if is_evaluation
+            && is_unnamed
+            && let Err(error) = self.look_at_sensors(deadline, &mut Swept::default()).await
+        {
+            tracing::error!(%error, "sensors are looked at by the next sweep");
+        }
+        Ok(report)
     }
 
     async fn handle_sensed(&self, sensed: Sensed, deadline: Option<Timestamp>) -> Result<Report, Retry> {

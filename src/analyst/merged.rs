@@ -6,16 +6,13 @@ use crate::{
     domain::{Outcome, OutcomeKind, Reason, Report, ResidualRisk, Way, fingerprint},
 };
 
-/// Over the plans that wait for a person; over all where none does.
-pub fn whole_plan<'r>(reports: impl Iterator<Item = &'r Report> + Clone) -> Option<String> {
-    let hashes = |waits: bool| {
-        let plans = reports.clone().filter(|report| !waits || report.is_waiting()).filter_map(|r| r.plan.clone());
-        let mut plans: Vec<String> = plans.collect();
-        plans.sort();
-        plans
-    };
-    let plans = if reports.clone().any(Report::is_waiting) { hashes(true) } else { hashes(false) };
-    (!plans.is_empty()).then(|| fingerprint(&plans.join("\n")))
+/// The plans that wait for a person; all where none does.
+fn plans<'r>(reports: impl Iterator<Item = &'r Report> + Clone) -> Vec<String> {
+    let any_waits = reports.clone().any(Report::is_waiting);
+    let named = reports.filter(|report| !any_waits || report.is_waiting()).filter_map(|report| report.plan.clone());
+    let mut plans: Vec<String> = named.collect();
+    plans.sort();
+    plans
 }
 
 /// What is told of all of them.
@@ -51,8 +48,10 @@ pub fn merge(case: &Treatment, reports: &[(Treatment, Report)]) -> Report {
         }
     }
     residual.extend(case.report.residual.iter().cloned());
+    let plans = plans(each());
     Report {
-        plan: whole_plan(each()),
+        plan: (!plans.is_empty()).then(|| fingerprint(&plans.join("\n"))),
+        plans,
         steps: each().flat_map(|report| report.steps.iter().cloned()).collect(),
         residual,
         investigation: each().find_map(|report| report.investigation.clone()),

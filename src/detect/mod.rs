@@ -291,6 +291,7 @@ impl Sighting<'_> {
             by_service: document.says("by_service"),
             by_aws: document.says("by_aws"),
             made_key: undo::made_key(record),
+            granted: undo::granted(record, document.says("on_self")),
             undo: undo::command(record),
             actor: document.text("cordon.actor").map(|actor| Text::new(&actor)).unwrap_or_default(),
             caller: caller.arn.clone(),

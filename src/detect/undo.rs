@@ -14,6 +14,13 @@ pub fn made_key(record: &Record) -> Option<AccessKeyId> {
     AccessKeyId::parse(made).ok()
 }
 
+/// The user whose rights or ways in the call changed, where it is not the caller.
+pub fn granted(record: &Record, is_on_self: bool) -> Option<UserName> {
+    let is_done = record.result == CallResult::Done && record.service.as_str() == "iam.amazonaws.com";
+    (is_done && !is_on_self && made_key(record).is_none()).then_some(())?;
+    UserName::parse(record.raw.pointer("/requestParameters/userName")?.as_str()?).ok()
+}
+
 pub fn command(record: &Record) -> Option<String> {
     if record.result != CallResult::Done || record.service.as_str() != "iam.amazonaws.com" {
         return None;

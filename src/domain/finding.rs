@@ -3,7 +3,7 @@
 
 use super::{
     AccessKeyId, AccountId, Arn, BucketName, Confidence, FindingId, FindingType, Impact, InstanceId, ObjectKey,
-    Partition, Region, Score, Severity, Situation, Text, Timestamp, VersionId, VpcId,
+    Partition, Region, Score, Severity, Situation, Text, Timestamp, UserName, VersionId, VpcId,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -96,6 +96,8 @@ pub struct Call {
     pub by_aws: bool,
     /// The access key that the call made.
     pub made_key: Option<AccessKeyId>,
+    /// The user, not the caller, whose rights or ways in it changed.
+    pub granted: Option<UserName>,
     /// The command that takes back what the call did, for a person.
     pub undo: Option<String>,
     pub on_self: bool,

@@ -112,6 +112,9 @@ pub struct Report {
     pub decision: Vec<Reason>,
     /// Hash of the sorted lines of the plan; an approval binds to it.
     pub plan: Option<String>,
+    /// Of several targets: the hashes of their plans, of which `plan` is made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plans: Vec<String>,
     pub steps: Vec<StepReport>,
     pub residual: Vec<ResidualRisk>,
     /// What more can be done, if an operator asks for it by name.
@@ -259,6 +262,7 @@ impl Report {
             is_expected: false,
             decision: Vec::new(),
             plan: None,
+            plans: Vec::new(),
             steps: Vec::new(),
             residual: Vec::new(),
             offers: Vec::new(),

@@ -198,6 +198,9 @@ pub struct Approval {
 pub struct Approved {
     /// Of the plan, or of the offer.
     pub hash: String,
+    /// Where it is of several targets: the hash of each one's plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plans: Vec<String>,
     pub at: Timestamp,
     /// The ARN of whoever approved it.
     #[serde(default)]
@@ -205,6 +208,13 @@ pub struct Approved {
     /// What he saw, a line a step, so that it can be said what is different.
     #[serde(default)]
     pub lines: Vec<String>,
+}
+
+impl Approved {
+    /// Of one target's plan or offer.
+    pub fn new(hash: &str, at: Timestamp, by: &str, lines: Vec<String>) -> Self {
+        Self { hash: hash.to_owned(), plans: Vec::new(), at, by: by.to_owned(), lines }
+    }
 }
 
 impl Approval {

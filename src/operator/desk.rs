@@ -172,7 +172,7 @@ impl Desk {
                     report.steps.iter().filter(|step| step.before != step.after).map(ToString::to_string).collect();
                 lines.push(format!("approved plan {plan} of {id}"));
                 lines.extend(owed.iter().map(|line| format!("  {line}")));
-                approval.plan = Some(Approved { hash: plan.to_owned(), at, by: by.clone(), lines: owed });
+                approval.plan = Some(Approved { plans: report.plans.clone(), ..Approved::new(plan, at, &by, owed) });
             }
             None if with.is_empty() => return Ok(Err(refusal("nothing", "neither a plan nor an offer is named"))),
             None => {}
@@ -187,7 +187,7 @@ impl Desk {
             let owed: Vec<String> = offer.steps.iter().map(ToString::to_string).collect();
             lines.push(format!("approved {name}: {}", offer.why));
             lines.extend(owed.iter().map(|line| format!("  {line}")));
-            let approved = Approved { hash: offer.hash.clone(), at, by: by.clone(), lines: owed };
+            let approved = Approved::new(&offer.hash, at, &by, owed);
             approval.offers.insert(offer.name.clone(), approved);
         }
         self.journal.approve(id, &approval).await?;
@@ -311,7 +311,7 @@ impl Desk {
         let begun = Outcome::because(OutcomeKind::AwaitingApproval, "named", "commanded, and not looked at yet");
         self.journal.conclude(&id, &case.report(begun), None, self.now()).await?;
         if let Some(plan) = plan {
-            let approved = Approved { hash: plan.to_owned(), at: self.now(), by: by.clone(), lines: Vec::new() };
+            let approved = Approved::new(plan, self.now(), &by, Vec::new());
             let approval = Approval { plan: Some(approved), offers: BTreeMap::new() };
             self.journal.approve(&id, &approval).await?;
         }

@@ -174,6 +174,7 @@ mod tests {
                 partition: &Partition::standard(),
                 policy: &policy,
                 target: &target,
+                is_first: true,
                 made: None,
                 is_told_by_aws: false,
             };
@@ -190,6 +191,7 @@ mod tests {
             partition: &Partition::standard(),
             policy: &policy,
             target: &target,
+            is_first: true,
             made: None,
             is_told_by_aws: false,
         };

@@ -153,8 +153,15 @@ mod tests {
             let policy = Policy::parse("address-blocks: {never: [198.51.100.0/24]}").unwrap();
             let incident = IncidentId::parse("amber-otter-k7m2q").unwrap();
             let (incident, partition) = (&incident, &Partition::standard());
-            let case =
-                Case { incident, partition, policy: &policy, target: &target, made: None, is_told_by_aws: false };
+            let case = Case {
+                incident,
+                partition,
+                policy: &policy,
+                target: &target,
+                is_first: true,
+                made: None,
+                is_told_by_aws: false,
+            };
             let planned = HostileAddress.plan(&facts, &case).map(|plan| plan.steps.len());
             assert_eq!(
                 planned.map_err(|o| o.reasons[0].code.to_string()),

@@ -2,7 +2,8 @@
 //!
 //! # What it does
 //! Contains the principal behind the call, as compromised-access-key or compromised-role-session does. Where the call made an access key,
-//! that key becomes Inactive, whoever's it is. What the call granted stays, and the command that takes it back is printed where there is one;
+//! that key becomes Inactive, whoever's it is. The user who was granted more, or for whom a way in was made, is a target of the same
+//! incident, once a person agrees: he may be a victim. What the call granted stays, and the command that takes it back is printed where there is one;
 //! for versions, trust and boundaries what to look at.
 //! # Fires on
 //! CloudTrail: policies and versions that grant administration, one's own rights extended, trust for strangers, boundaries removed, roles
@@ -12,8 +13,9 @@
 //! # Undo
 //! `cordon release` takes the denies away; keys stay Inactive unless `--reactivate-keys` asks for them.
 //! # Limits
-//! Policies, versions, trust, passwords and boundaries are not changed: the undo commands are printed for a person. Who was granted
-//! more is named, and contained only if he acts. Keys made for others are Medium, and by default only read.
+//! Policies, versions, trust, passwords and boundaries are not changed: the undo commands are printed for a person. Roles and
+//! groups that were granted more are named, and their sessions and members contained only if they act. What an operator or a break-glass
+//! principal of the policy granted makes nobody a target. Keys made for others are Medium, and by default only read.
 //! # References
 //! IAM user guide, "Policy evaluation logic"; MITRE ATT&CK T1098, T1548.005.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -24,7 +26,7 @@ use super::{
 };
 use crate::{
     actions::{Change, KeyStatus},
-    domain::{Outcome, OutcomeKind, Situation},
+    domain::{Outcome, OutcomeKind, Reason, Situation},
     policy::Subject,
     survey::Facts,
 };
@@ -50,6 +52,11 @@ impl Playbook for PrivilegeEscalation {
             Facts::RoleSession(_) => CompromisedRoleSession.plan(facts, case),
             _ => Err(Outcome::because(OutcomeKind::Declined, "other-target", "the target is no principal")),
         }?;
+        if !case.is_first {
+            // Or whoever may grant could have Cordon shut out anybody.
+            let why = "he was granted more by somebody else, and may be his victim: a person must agree";
+            plan.approval.push(Reason::new("granted-by-another", why));
+        }
         match case.made {
             Some(Ok((key, status, arn))) => {
                 let subject = Subject::new(&key.account, arn.clone(), key.user_id.as_str());

@@ -2,7 +2,7 @@
 
 use super::{Occasion, Responder, Retry};
 use crate::{
-    analyst::{SurveyFailed, merge, whole_plan},
+    analyst::{SurveyFailed, merge},
     decision::Treatment,
     domain::{Outcome, OutcomeKind, Report, Target, Timestamp},
     journal::{Approval, Approved},
@@ -84,7 +84,8 @@ impl Responder {
         }
     }
 
-    /// An approval binds to all that waited; each target gets its own part of it, or none where the whole is another by now.
+    /// An approval names the plans of all that waited, so each target gets its own part of it, at the first look or after a fault; one whose
+    /// plan is another by now gets none, and is asked about again.
     async fn divide(&self, parts: Vec<(Treatment, Occasion)>) -> Result<Vec<(Treatment, Occasion)>, Retry> {
         let approved = parts.iter().find_map(|(_, occasion)| match occasion {
             Occasion::Approved(Approval { plan: Some(plan), .. }) => Some(plan.clone()),
@@ -92,9 +93,8 @@ impl Responder {
         });
         let Some(approved) = approved else { return Ok(parts) };
         let looked = self.observe_each(parts.iter().map(|(part, _)| part)).await?;
-        let is_the_same = whole_plan(looked.iter()).as_deref() == Some(approved.hash.as_str());
         let mine = |report: &Report| {
-            let hash = report.plan.clone().filter(|_| is_the_same && report.is_waiting())?;
+            let hash = report.plan.clone().filter(|plan| report.is_waiting() && approved.plans.contains(plan))?;
             Some(Approved { hash, ..approved.clone() })
         };
         let divided = parts.into_iter().zip(&looked).map(|((part, _), report)| {

@@ -32,7 +32,7 @@ pub fn report(
     undone: &[String],
     sent: Option<Sent>,
 ) -> Report {
-    let mut residual = residual(plan);
+    let mut residual = residual(case, plan);
     if let Some(Sent::NotAll(why)) = sent {
         let text = format!("nothing looks again whether it stays so: {why}");
         residual.push(ResidualRisk { way: Way::Unseen, text });

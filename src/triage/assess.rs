@@ -1,13 +1,17 @@
 //! How bad it is and how much may be done about it unattended: the finding and its triage, held against the policy.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{Triage, correlate::members, rows};
+use super::{
+    Triage,
+    correlate::{caller, members},
+    rows,
+};
 use crate::{
     domain::{
         Call, Confidence, Evidence, Finding, Impact, IncidentId, Reason, Severity, Situation, Source, Standing, Target,
         Timestamp,
     },
-    policy::{Doer, Mode, Policy, Rules, Subject},
+    policy::{Doer, Mode, Policy, Rules},
 };
 use serde::Serialize;
 use std::{borrow::Cow, time::Duration};
@@ -144,10 +148,7 @@ fn by_our_people(finding: &Finding, triage: &Triage, policy: &Policy) -> Option<
     if !triage.situation.is_correction() {
         return None;
     }
-    let (call, who, account) = (finding.call.as_ref()?, finding.access_key()?, finding.account.as_ref()?);
-    let id = who.principal_id.as_str();
-    let id = id.split_once(':').map_or(id, |(role, _)| role);
-    let subject = Subject::new(account, call.caller.clone(), id);
+    let subject = caller(finding)?;
     if policy.break_glass.iter().any(|principal| principal.is(&subject)) {
         return Some((Mode::Observe, "by-break-glass", "a break-glass principal of the policy did it".to_owned()));
     }

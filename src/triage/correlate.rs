@@ -7,7 +7,7 @@ use crate::{
         AccessKeyResource, AccountId, Arn, BucketName, DetectorId, EventRuleName, Finding, FlowLogId, GroupId, IdError,
         Outcome, OutcomeKind, RecorderName, Region, Resource, SensorId, Situation, Source, Target, Text, TrailName,
     },
-    policy::Policy,
+    policy::{Policy, Subject},
     principal::{self, Identity, Principal},
 };
 
@@ -22,7 +22,12 @@ pub fn targets(finding: &Finding, triage: &Triage, policy: &Policy) -> Result<(V
     let several = triage.situation == Situation::AttackSequence
         || (triage.situation == Situation::LeakedKey && finding.source == Source::Health);
     if !several {
-        return Ok((vec![target(finding, triage)?], Vec::new()));
+        let target = target(finding, triage)?;
+        return Ok(match granted(finding, triage, policy) {
+            Some(Ok(user)) if user.key() != target.key() => (vec![target, user], Vec::new()),
+            Some(Err(why)) => (vec![target], vec![why]),
+            _ => (vec![target], Vec::new()),
+        });
     }
     let (mut found, mut listed) = members(finding);
     if found.len() > MOST_TARGETS {
@@ -42,6 +47,35 @@ pub fn targets(finding: &Finding, triage: &Triage, policy: &Policy) -> Result<(V
         return Err(Outcome::because(OutcomeKind::Observed, "nothing-to-contain", why));
     }
     Ok((found, listed))
+}
+
+/// Whoever was granted more by somebody else's call, or why he is no target. What our people grant is their work.
+fn granted(finding: &Finding, triage: &Triage, policy: &Policy) -> Option<Result<Target, String>> {
+    let is_a_grant = matches!(triage.situation, Situation::PrivilegeEscalation | Situation::Persistence);
+    let name = finding.call.as_ref().filter(|_| is_a_grant)?.granted.as_ref()?;
+    let is_ours = |who: &Subject| policy.is_operator(who) || policy.own_principals.iter().any(|own| own.is(who));
+    if caller(finding).is_none_or(|who| is_ours(&who)) {
+        return None;
+    }
+    let is_he = |resource: &&AccessKeyResource| resource.key.is_none() && resource.name.as_str() == name.as_str();
+    let known = finding.resources.iter().filter_map(|resource| match resource {
+        Resource::AccessKey(key) => Some(key),
+        _ => None,
+    });
+    // The caller is the first.
+    let target = match known.skip(1).find(is_he) {
+        Some(user) => named(finding, finding.account.clone()?, user).ok(),
+        None => None,
+    };
+    Some(target.ok_or_else(|| format!("user {name}, whom the call gave more, is not there or could not be looked up")))
+}
+
+/// Who made a recorded call, as policies name principals.
+pub fn caller(finding: &Finding) -> Option<Subject> {
+    let (call, who, account) = (finding.call.as_ref()?, finding.access_key()?, finding.account.as_ref()?);
+    let id = who.principal_id.as_str();
+    let id = id.split_once(':').map_or(id, |(role, _)| role);
+    Some(Subject::new(account, call.caller.clone(), id))
 }
 
 /// Targets of one incident: all are surveyed within one invocation, and their report is one item of the table.
@@ -214,10 +248,16 @@ fn trail(name: &str, account: &AccountId, region: Region) -> Result<(Region, Sen
     Ok((home, SensorId::Trail(TrailName::parse(name).map_err(no_name)?)))
 }
 
+/// Of an outcome: what is changed by no playbook, though the situation has one.
+pub const NOT_THAT: &str = "not-contained-kind";
+
 /// There is a playbook for the situation, and not for this kind of thing.
 fn not_that(what: &str, situation: Situation) -> Outcome {
-    let why = format!("no playbook sets a `{}` right where it is `{situation}`: look at it by hand", Text::new(what));
-    Outcome::because(OutcomeKind::Observed, "not-contained-kind", why)
+    let why = match what {
+        "AWS::::Account" => "the rule is about the account and does not say what is silent: all that the baseline of sensors knows is looked at".to_owned(),
+        _ => format!("no playbook sets a `{}` right where it is `{situation}`: look at it by hand", Text::new(what)),
+    };
+    Outcome::because(OutcomeKind::Observed, NOT_THAT, why)
 }
 
 /// Who is behind a finding, if he can be named for certain.

@@ -345,13 +345,7 @@ async fn a_sweep_finds_what_is_silent_and_respects_whose_doing_it_is() -> Result
         // CloudTrail does not know it yet: nobody acts on what may be an operator's doing.
         assert_eq!(lab.sweep().await?["failed"], 0, "{:#?}", lab.function.logs());
         assert!(!is_logging(&lab).await? && lab.messages().await?.is_empty());
-        let record = json!({"eventName": "StopLogging", "eventSource": "cloudtrail.amazonaws.com", "readOnly": false,
-            "eventTime": "2026-11-20T09:15:04Z",
-            "userIdentity": {"type": "IAMUser", "principalId": "AIDACKCEVSQ6C2EXAMPLE", "accountId": lab.account,
-                "arn": format!("arn:aws:iam::{}:user/{author}", lab.account)},
-            "requestParameters": {"name": "audit"}});
-        lab.recorded(json!({"EventName": "StopLogging", "EventSource": "cloudtrail.amazonaws.com", "Resources": [{"ResourceName": "audit"}],
-            "EventTime": cordon_support::samples::now_ms() / 1000 - 60, "CloudTrailEvent": record})).await?;
+        stopped_by(&lab, author).await?;
         lab.sweep().await?;
         assert_eq!(is_logging(&lab).await?, speaks, "{author}: {:#?}", lab.function.logs());
         assert_eq!(lab.messages().await?.len(), 1, "{author}");
@@ -360,6 +354,37 @@ async fn a_sweep_finds_what_is_silent_and_respects_whose_doing_it_is() -> Result
         assert_eq!(lab.messages().await?.len(), 0, "{author}");
     }
     Ok(())
+}
+
+/// A rule of AWS Config about the account names no trail: what the baseline knows is looked at, without waiting for the sweep.
+#[tokio::test]
+async fn a_rule_about_the_account_leads_to_the_trail_that_is_silent() -> Result<()> {
+    let lab = lab(&["trail"]).await?;
+    lab.call("cloudtrail", "stop_logging", json!({"Name": "audit"})).await?;
+    stopped_by(&lab, "eve").await?;
+    let mut event = lab.config("trail-off")?;
+    event["detail"]["resourceId"] = json!(lab.account);
+    let report = lab.deliver(&event).await?;
+    assert_eq!((kind(&report), &report["situation"]), ("Observed", &json!("audit-trail-silenced")), "{report:#}");
+    assert!(is_logging(&lab).await?, "{:#?}", lab.function.logs());
+    assert_eq!(lab.changes(), ["StartLogging audit"]);
+    let mails = lab.messages().await?;
+    assert!(
+        mails.iter().any(|mail| mail["Message"].as_str().unwrap().contains("cloudtrail.trail.logging")),
+        "{mails:#?}"
+    );
+    Ok(())
+}
+
+/// CloudTrail knows who stopped the trail.
+async fn stopped_by(lab: &Lab, author: &str) -> Result<()> {
+    let record = json!({"eventName": "StopLogging", "eventSource": "cloudtrail.amazonaws.com", "readOnly": false,
+        "eventTime": "2026-11-20T09:15:04Z",
+        "userIdentity": {"type": "IAMUser", "principalId": "AIDACKCEVSQ6C2EXAMPLE", "accountId": lab.account,
+            "arn": format!("arn:aws:iam::{}:user/{author}", lab.account)},
+        "requestParameters": {"name": "audit"}});
+    lab.recorded(json!({"EventName": "StopLogging", "EventSource": "cloudtrail.amazonaws.com", "Resources": [{"ResourceName": "audit"}],
+        "EventTime": cordon_support::samples::now_ms() / 1000 - 60, "CloudTrailEvent": record})).await
 }
 
 /// Whoever stops it every second is followed three times within the hour; then people are woken, and told that it is off.

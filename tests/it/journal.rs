@@ -100,6 +100,7 @@ async fn promises(journal: &dyn Journal) -> Result<()> {
     let report = Report::without_finding(Outcome::because(OutcomeKind::Observed, "code", "text"));
     let approved = |hash: &str| Approved {
         hash: hash.to_owned(),
+        plans: vec!["of-one".to_owned()],
         at: at(3),
         by: "arn:aws:iam::111122223333:user/ann".to_owned(),
         lines: vec!["a line".to_owned()],

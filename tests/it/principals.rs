@@ -133,6 +133,59 @@ async fn whoever_makes_keys_for_others_is_contained_with_the_key_once_a_person_a
     Ok(())
 }
 
+/// An attacker's grant to another user: both are one incident. The caller is cut as the policy says, the other only with a person, because
+/// whoever may grant could name anybody.
+#[tokio::test]
+async fn whoever_was_granted_more_is_contained_once_a_person_agrees() -> Result<()> {
+    let denied = async |lab: &Lab, user: &str| {
+        let attached = lab.call("iam", "list_attached_user_policies", json!({"UserName": user})).await?;
+        anyhow::Ok(attached.to_string().contains("AWSDenyAll"))
+    };
+    let grant = async |lab: &Lab, to: &str| {
+        let mut grant = lab.record("iam/admin-granted")?;
+        grant["detail"]["requestParameters"] =
+            json!({"userName": to, "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"});
+        grant["detail"]["eventName"] = json!("AttachUserPolicy");
+        anyhow::Ok(grant)
+    };
+    let contain = "modes: {privilege-escalation: {critical: contain, high: contain, medium: contain, low: contain}}";
+    let lab = Lab::durable().await?;
+    lab.put_policy(contain).await?;
+    lab.call("iam", "create_user", json!({"UserName": "bob"})).await?;
+    lab.call("iam", "create_access_key", json!({"UserName": "bob"})).await?;
+    let before = lab.dump().await?;
+    let report = lab.deliver(&grant(&lab, "bob").await?).await?;
+    assert_eq!(kind(&report), "PartiallyContained", "{report:#}");
+    assert!(report["outcome"].to_string().contains("granted-by-another"), "{report:#}");
+    assert!(is_denied(&lab).await? && !denied(&lab, "bob").await?);
+    let incident = report["incident"].as_str().unwrap();
+    let output = lab.cordon(&["approve", incident]).await?;
+    assert!(output.status.success(), "{output:?}");
+    lab.recheck(incident).await?;
+    assert!(denied(&lab, "bob").await?, "{:#}", lab.shown(incident).await?);
+    let keys = lab.call("iam", "list_access_keys", json!({"UserName": "bob"})).await?;
+    assert_eq!(keys["AccessKeyMetadata"][0]["Status"], "Inactive");
+    let output = lab.cordon(&["release", incident, "--reactivate-keys"]).await?;
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(undeclared(&before, &lab.dump().await?), Vec::<String>::new());
+
+    // Who is not there is named, and the caller does not wait for it.
+    let lab = Lab::durable().await?;
+    lab.put_policy(contain).await?;
+    let report = lab.deliver(&grant(&lab, "nobody").await?).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    assert!(report["residual"].to_string().contains("user nobody, whom the call gave more"), "{report:#}");
+
+    // What an operator grants is his work: nobody but he is asked about.
+    let lab = Lab::durable().await?;
+    lab.call("iam", "create_user", json!({"UserName": "bob"})).await?;
+    lab.put_policy(&format!("operators: [{{unique-id: {}}}]\n{contain}", lab.id("/user/id"))).await?;
+    let report = lab.deliver(&grant(&lab, "bob").await?).await?;
+    assert!(!report["target"].to_string().contains("bob"), "{report:#}");
+    assert!(!denied(&lab, "bob").await?);
+    Ok(())
+}
+
 #[tokio::test]
 async fn root_is_told_with_what_a_person_can_do() -> Result<()> {
     let lab = Lab::durable().await?;

@@ -2,7 +2,9 @@
 
 use crate::lab::{Lab, Setup, kind, undeclared};
 use anyhow::Result;
+use cordon_support::{Fault, How, Lasting, Match, When};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// The sample of a sequence, about the user and the instance of this world.
 pub fn sequence(lab: &Lab) -> Result<Value> {
@@ -115,16 +117,23 @@ async fn several_actors_need_one_approval_of_the_whole() -> Result<()> {
     assert_eq!((lab.changes(), lab.messages().await?.len()), (Vec::new(), 1));
     let incident = report["incident"].as_str().unwrap();
 
-    // One more key is another plan: what was approved is not carried out, and people are asked anew.
+    // One more key is another plan: of him people are asked anew, and the others are contained as they were approved, after a fault too.
     lab.call("iam", "create_access_key", json!({"UserName": "bob"})).await?;
     assert!(lab.cordon(&["approve", incident]).await?.status.success());
+    let at = Match { operation: "ModifyNetworkInterfaceAttribute".to_owned(), resource: None, occurrence: None };
+    lab.proxy.fail(Fault { at, when: When::Before, how: How::Throttled, lasting: Lasting::Throughout });
+    lab.clock.advance(Duration::from_secs(5))?;
+    lab.function.invoke(&lab.batch(incident)).await?;
+    assert!(is_denied(&lab).await? && !is_quarantined(&lab).await?);
+    lab.proxy.heal();
     lab.recheck(incident).await?;
-    assert!(!is_denied(&lab).await?);
-    let report = lab.deliver(&event).await?;
-    assert_eq!(kind(&report), "AwaitingApproval", "{report:#}");
+    assert!(is_quarantined(&lab).await?, "{:#}", lab.shown(incident).await?);
+    let keys = lab.call("iam", "list_access_keys", json!({"UserName": "bob"})).await?;
+    assert!(!keys.to_string().contains("\"Inactive\""), "{keys:#}");
+    let report = lab.shown(incident).await?["incident"]["report"].clone();
+    assert_eq!(kind(&report), "PartiallyContained", "{report:#}");
     assert!(lab.cordon(&["approve", incident]).await?.status.success());
     lab.recheck(incident).await?;
-    assert!(is_denied(&lab).await? && is_quarantined(&lab).await?);
     let keys = lab.call("iam", "list_access_keys", json!({"UserName": "bob"})).await?;
     assert!(!keys.to_string().contains("\"Active\""), "{keys:#}");
     Ok(())
