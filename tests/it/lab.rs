@@ -83,7 +83,8 @@ impl Lab {
             request[*flag] = json!(true);
         }
         let ids = boto3.request(request).await.context("cannot build the world")?;
-        let hold = setup.rounds.then_some(std::time::Duration::from_millis(50));
+        // As long as two processes on a busy machine may take to ask side by side.
+        let hold = setup.rounds.then_some(std::time::Duration::from_millis(250));
         let proxy = Proxy::start_with(moto.endpoint(), ProxyOptions { hold, ..ProxyOptions::default() }).await?;
         let clock = TestClock::new()?;
         let durable = if setup.durable { Some(Durable::make(boto3, &account).await?) } else { None };

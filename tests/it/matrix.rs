@@ -15,18 +15,24 @@ use std::{collections::BTreeMap, fmt, panic::AssertUnwindSafe, time::Duration};
 async fn whatever_fails_or_dies_on_the_way_it_ends_contained_and_goes_back() -> Result<()> {
     let mut cells = Vec::new();
     for scenario in SCENARIOS.into_iter().filter(|scenario| scenario.in_matrix) {
-        for (n, position) in positions(scenario).await?.into_iter().enumerate() {
+        // Every change and every third question.
+        let mut nth_question = 0;
+        let found = positions(scenario).await?.into_iter().filter(|position| {
+            nth_question += u32::from(!position.mutating);
+            position.mutating || nth_question % 3 == 1
+        });
+        for position in found {
             // Each position meets a death or a fault here, and every pair of them with every recovery comes up.
             let (kills, faults): (Vec<_>, Vec<_>) = position.hits().partition(|hits| matches!(hits, Hits::Kill(_)));
+            let n = cells.len();
             let (hits, turn) = (if n % 2 == 0 { kills } else { faults }, n / 2);
             cells.push(position.cell(hits[turn % hits.len()], RECOVERIES[turn % 3]));
         }
     }
-    let count = cells.len();
-    assert!(count >= 150, "only {count} cells");
     let tally = run(cells, false).await;
     println!("{tally}");
     assert!(tally.wrong.is_empty(), "{:#?}", tally.wrong);
+    assert_eq!(tally.rows.len(), HITS.len() * RECOVERIES.len(), "a row is missing");
     Ok(())
 }
 

@@ -14,9 +14,11 @@ import re
 import signal
 import sys
 import threading
+import traceback
 import urllib.request
 import uuid
 import warnings
+from io import BytesIO
 
 # AWSDenyAll and the other managed policies of AWS are there only on demand.
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
@@ -40,7 +42,10 @@ from served import SERVED  # noqa: E402
 from served_private import PREFIX, serve_private  # noqa: E402
 from signatures import refusal_of  # noqa: E402
 from validation import check  # noqa: E402
+from werkzeug.exceptions import InternalServerError  # noqa: E402
 from werkzeug.serving import make_server  # noqa: E402
+from werkzeug.test import run_wsgi_app  # noqa: E402
+from werkzeug.wsgi import get_input_stream  # noqa: E402
 
 # What a world uses first; loading it on the first request would make that one slow by a second.
 PRELOADED = ("ec2", "iam", "sns", "sqs", "sts", "autoscaling", "elb")
@@ -54,9 +59,37 @@ MANAGED_POLICIES = re.compile(
 
 
 class QuietHandler(MotoRequestHandler):
-    # A connection and a thread for each request cost more than most answers; and header and body leave in one write.
+    """Keeps connections. Werkzeug's own closes each after its answer, ten milliseconds later, and has a thread for each."""
+
     protocol_version = "HTTP/1.1"
+    # Header and body leave in one write.
     wbufsize = 64 * 1024
+
+    def run_wsgi(self):
+        if self.headers.get("Expect", "").lower() == "100-continue":
+            self.send_response_only(100)
+            self.end_headers()
+            self.wfile.flush()
+        environ = self.make_environ()
+        # What is not read would be taken for the next request.
+        body = get_input_stream(environ).read()
+        environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        try:
+            said, status, headers = run_wsgi_app(self.server.app, environ, buffered=True)
+        except Exception:
+            self.server.log("error", traceback.format_exc())
+            said, status, headers = run_wsgi_app(InternalServerError(), environ, buffered=True)
+        said = b"".join(said)
+        code, reason = status.split(" ", 1)
+        self.send_response(int(code), reason)
+        has_no_body = environ["REQUEST_METHOD"] == "HEAD" or int(code) in (204, 304)
+        if not has_no_body:
+            headers["Content-Length"] = str(len(said))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if not has_no_body:
+            self.wfile.write(said)
 
     def log_request(self, *_args):
         """No access log: the proxy of the tests notes every call."""

@@ -77,8 +77,7 @@ impl Proxy {
         let endpoint = format!("http://{}", listener.local_addr()?);
         let shared = Arc::new(Shared {
             upstream: authority.to_string(),
-            // moto closes each connection after its answer; a kept one could only be a stale one.
-            client: Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http(),
+            client: Client::builder(TokioExecutor::new()).build_http(),
             options,
             state: Mutex::default(),
             answered: Notify::new(),
