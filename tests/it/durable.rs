@@ -86,6 +86,10 @@ async fn twenty_deliveries_by_four_workers_are_one_containment_and_one_message()
         for answer in [a?, b?, c?, d?] {
             match answer {
                 Answer::Response(report) => kinds.push(kind(&report).to_owned()),
+                // A machine with too much to do may take longer than the lease lasts; Lambda delivers again.
+                Answer::Error(error) if error.to_string().contains("lost the lease") => {
+                    kinds.push(kind(&lab.deliver(&event).await?).to_owned());
+                }
                 Answer::Error(error) => panic!("{error}"),
             }
         }
@@ -131,7 +135,11 @@ async fn three_rechecks_leave_with_the_journal_write_before_the_cut() -> Result<
         let Durable { queue, .. } = lab.durable.clone().context("durable")?;
         let names = json!({"QueueUrl": queue, "AttributeNames": ["All"]});
         let attributes = lab.call("sqs", "get_queue_attributes", names).await?;
-        assert_eq!(attributes["Attributes"]["ApproximateNumberOfMessagesDelayed"], "3", "{attributes:#}");
+        // The first may be due by now.
+        let number =
+            |name: &str| attributes["Attributes"][name].as_str().and_then(|n| n.parse::<u32>().ok()).unwrap_or(0);
+        let sent = number("ApproximateNumberOfMessagesDelayed") + number("ApproximateNumberOfMessages");
+        assert_eq!(sent, 3, "{attributes:#}");
     }
     Ok(())
 }
