@@ -22,7 +22,7 @@ use crate::{
     policy::{Mode, Policy, Subject},
     rulebook::RuleBook,
     survey::{
-        Facts, SurveyError, key_owner, named_user,
+        Facts, NamedUser, SurveyError, key_owner, named_user,
         trail::{self, By, Window},
     },
     triage::{self, Context},
@@ -30,6 +30,9 @@ use crate::{
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// Between a call and what it made, by IAM's clock.
+const MADE_WITHIN: Duration = Duration::from_secs(5);
 
 pub struct Analyst {
     pub aws: Arc<Aws>,
@@ -216,14 +219,19 @@ impl Analyst {
         if !finding.detections.iter().any(grants) {
             return;
         }
+        // One who was made after the call only has the name of whoever was meant.
+        let is_meant = |user: &NamedUser| match (user.made, finding.last_seen) {
+            (Some(made), Some(called)) => made <= called.plus(MADE_WITHIN),
+            _ => true,
+        };
         match named_user(&self.aws, &name).await {
-            Ok(Some((_, id))) => finding.resources.push(Resource::AccessKey(AccessKeyResource {
+            Ok(Some(user)) if is_meant(&user) => finding.resources.push(Resource::AccessKey(AccessKeyResource {
                 key: None,
-                principal_id: Text::new(id.as_str()),
+                principal_id: Text::new(user.id.as_str()),
                 name: Text::new(name.as_str()),
                 user_type: UserType::IamUser,
             })),
-            Ok(None) => {}
+            Ok(_) => {}
             Err(error) => tracing::error!(%error, "whoever was granted more could not be looked up"),
         }
     }
@@ -238,7 +246,7 @@ impl Analyst {
                 Ok(user) => named_user(&self.aws, &user).await?,
                 Err(_) => None,
             };
-            let id = named.map(|(_, id)| Text::new(id.as_str())).unwrap_or_default();
+            let id = named.map(|user| Text::new(user.id.as_str())).unwrap_or_default();
             let user =
                 AccessKeyResource { key: None, principal_id: id, name: name.clone(), user_type: UserType::IamUser };
             finding.resources = vec![Resource::AccessKey(user)];
@@ -333,8 +341,8 @@ pub fn plan(
 ) -> Result<Plan, Outcome> {
     let (partition, target) = (&case.partition, &case.target);
     let is_told_by_aws = case.is_told_by_aws;
-    let is_first = case.whole().target == *target;
-    case.playbook()?.plan(facts, &Case { incident, partition, policy, target, is_first, made, is_told_by_aws })
+    let is_granted = case.is_granted(target);
+    case.playbook()?.plan(facts, &Case { incident, partition, policy, target, is_granted, made, is_told_by_aws })
 }
 
 pub fn allowed<'p>(plan: &'p Plan, verdicts: &[Verdict]) -> impl Iterator<Item = (u8, &'p AnyChange)> {

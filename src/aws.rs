@@ -53,6 +53,8 @@ pub struct Aws {
     clock: Clock,
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) quarantine: crate::actions::QuarantineCache,
+    /// Of users whom the last look found under another name than the one that is known.
+    pub(crate) renamed: crate::actions::Renamed,
 }
 
 /// One client of a service for each region that was needed.
@@ -138,6 +140,7 @@ impl Aws {
             clock: Clock::system(),
             registry,
             quarantine: Default::default(),
+            renamed: Default::default(),
         }
     }
 

@@ -8,10 +8,10 @@ use crate::{
     },
     playbooks::{self, Playbook},
     policy::{Mode, Policy, Rules},
-    triage::{self, Assessment, Context, Triage},
+    triage::{self, Assessment, Context, Targets, Triage},
 };
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 pub enum Decision {
     /// `judged` is none where the event was no finding.
@@ -33,6 +33,9 @@ pub struct Treatment {
     /// Further targets of the same incident.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Target>,
+    /// The keys of those of them to whom somebody else granted more: they may be his victims.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub granted: BTreeSet<String>,
     /// The whole of which this is the part of one target.
     #[serde(skip)]
     pub part_of: Option<Arc<Treatment>>,
@@ -88,6 +91,31 @@ impl Treatment {
     /// The first one first.
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
         std::iter::once(&self.target).chain(&self.also)
+    }
+
+    /// Whether somebody else granted him more, and it is all that is said of him.
+    pub fn is_granted(&self, target: &Target) -> bool {
+        self.whole().granted.contains(&target.key())
+    }
+
+    /// A finding that comes again may name others: whoever was a target of the incident stays one.
+    pub fn with_targets_of(mut self, known: &Self) -> Self {
+        let is = |key: &str, one: &Self| one.targets().any(|target| target.key() == key);
+        let gone: Vec<Target> = known.targets().filter(|target| !is(&target.key(), &self)).cloned().collect();
+        if gone.is_empty() {
+            return self;
+        }
+        let first = self.target.key();
+        // What is held must not be lost to what is new.
+        let (mut also, fresh): (Vec<_>, Vec<_>) = (gone, std::mem::take(&mut self.also));
+        also.extend(fresh);
+        also.truncate(triage::MOST_TARGETS - 1);
+        self.granted.extend(known.granted.iter().filter(|key| **key != first).cloned());
+        // Whoever acted himself is no victim any more.
+        self.granted.retain(|key| known.granted.contains(key) || !is(key, known));
+        self.also = also;
+        self.report.target = Some(self.targets().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+        self
     }
 
     /// The same, a target each; itself where it has only one.
@@ -147,7 +175,7 @@ pub fn decide(sensed: Sensed, rules: &Rules, ceiling: Mode, now: Timestamp) -> D
     let course = course(&finding, &triage, &rules.policy);
     let judged = Box::new(Judged { finding, triage, assessment, incident });
     match course {
-        Ok(Course { target, also, listed, playbook }) => {
+        Ok(Course { target, also, granted, listed, playbook }) => {
             let unseen = |text: String| ResidualRisk { way: Way::Unseen, text };
             let named: Vec<String> = std::iter::once(&target).chain(&also).map(ToString::to_string).collect();
             let report = judged.report(Outcome::new(OutcomeKind::Observed, Vec::new()));
@@ -172,6 +200,7 @@ pub fn decide(sensed: Sensed, rules: &Rules, ceiling: Mode, now: Timestamp) -> D
                 },
                 target,
                 also,
+                granted,
                 part_of: None,
             };
             Decision::Treat { judged, treatment: Box::new(treatment) }
@@ -183,6 +212,7 @@ pub fn decide(sensed: Sensed, rules: &Rules, ceiling: Mode, now: Timestamp) -> D
 struct Course {
     target: Target,
     also: Vec<Target>,
+    granted: BTreeSet<String>,
     /// What of the finding is no target, and why.
     listed: Vec<String>,
     playbook: &'static dyn Playbook,
@@ -214,12 +244,12 @@ fn course(finding: &Finding, triage: &Triage, policy: &Policy) -> Result<Course,
         let why = format!("no playbook for `{}`: {why}", triage.situation);
         return ended(OutcomeKind::Observed, "no-playbook", &why);
     };
-    let (targets, listed) = triage::targets(finding, triage, policy)?;
-    let mut targets = targets.into_iter();
+    let Targets { found, granted, listed } = triage::targets(finding, triage, policy)?;
+    let mut targets = found.into_iter();
     let Some(target) = targets.next() else {
         return ended(OutcomeKind::Observed, "nothing-to-contain", "the finding names nothing that can be contained");
     };
-    Ok(Course { target, also: targets.collect(), listed, playbook })
+    Ok(Course { target, also: targets.collect(), granted, listed, playbook })
 }
 
 impl Decision {

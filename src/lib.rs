@@ -118,7 +118,7 @@
 //! - An incident may have several targets ([`decision::Treatment::parts`]): each has its own lease, journal and look, as if it were alone, and people hear of
 //!   all of them at once. An approval binds to the hash of the plans that wait, and each target gets its part of it only if the whole is the same.
 //! - Sensors are set back to a baseline and to nothing else: the first sweep takes it, an operator accepts another. What was switched on again is not
-//!   switched off by a release; groups and buckets go back. A sweep that finds a sensor silent waits for CloudTrail's word whose doing it is, a quarter of an hour at most.
+//!   switched off by a release; groups and buckets go back. A sweep that finds a sensor silent waits for CloudTrail's word whose doing it is, twenty minutes at most.
 //! - What AWS Config says is not contained unattended unless CloudTrail knows who changed it, and he is no operator: neither an old port nor a
 //!   release is closed by a rule.
 //! - Of leaked keys the event names the key alone: whose it is, IAM says before anything is decided.

@@ -24,7 +24,7 @@ use crate::{
     policy::{Mode, Rules, Trouble},
     recheck::Rechecks,
     rulebook::trouble_mark,
-    triage::NOT_THAT,
+    triage::NOT_NAMED,
     watch::SenseError,
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -108,11 +108,10 @@ impl Responder {
         let is_evaluation = matches!(ingested, Ingested::Evaluation(_));
         let sensed = self.analyst.sense(ingested).await?;
         let report = self.handle_sensed(sensed, deadline).await?;
-        // A rule of AWS Config about the account says that something is silent, and not what.
-        let is_unnamed = report.outcome.reasons.iter().any(|reason| reason.code == NOT_THAT);
+        let is_unnamed = report.outcome.reasons.iter().any(|reason| reason.code == NOT_NAMED);
         if is_evaluation
             && is_unnamed
-            && let Err(error) = self.look_at_sensors(deadline, &mut Swept::default()).await
+            && let Err(error) = self.look_for_unnamed(&report, deadline).await
         {
             tracing::error!(%error, "sensors are looked at by the next sweep");
         }
@@ -301,12 +300,13 @@ impl Responder {
 
     /// A plan that a person rejected is not asked about again.
     async fn unless_rejected(&self, case: &Treatment, report: Report) -> Result<Report, Retry> {
-        if report.outcome.kind != OutcomeKind::AwaitingApproval {
+        if !report.is_waiting() {
             return Ok(report);
         }
         let record = self.journal().incident(&case.incident).await?;
         match record.and_then(|record| record.rejected).filter(|rejected| report.plan.as_ref() == Some(&rejected.plan))
         {
+            Some(rejected) if report.outcome.kind != OutcomeKind::AwaitingApproval => Ok(rejected.taken_out_of(report)),
             Some(rejected) => {
                 let why = format!("{} rejected this plan at {}: {}", rejected.by, rejected.at, rejected.because);
                 Ok(Report { outcome: Outcome::because(OutcomeKind::Joined, "rejected", why), ..report })

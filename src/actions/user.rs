@@ -4,6 +4,10 @@ use crate::{
     aws::{Aws, AwsError, classify},
     domain::{Text, UserId, UserName},
 };
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
 
 /// Names are not ids: a user who was deleted and made again is a stranger.
 pub async fn same_user(aws: &Aws, user: &UserName, id: &UserId) -> Result<(), AwsError> {
@@ -16,6 +20,21 @@ pub async fn same_user(aws: &Aws, user: &UserName, id: &UserId) -> Result<(), Aw
     }
 }
 
+/// Who has which name since, as it was last looked up. Every change follows a look in the same invocation, and must not go to whoever has
+/// the old name by then.
+#[derive(Default)]
+pub struct Renamed(Mutex<HashMap<UserId, UserName>>);
+
+impl Renamed {
+    fn name(&self, id: &UserId) -> Option<UserName> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    pub fn learn(&self, id: &UserId, name: &UserName) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), name.clone());
+    }
+}
+
 /// Calls under the name that is known, and where he is not found under it, under the one that he has now.
 pub async fn under_his_name<T, F: Future<Output = Result<T, AwsError>>>(
     aws: &Aws,
@@ -23,8 +42,13 @@ pub async fn under_his_name<T, F: Future<Output = Result<T, AwsError>>>(
     id: &UserId,
     call: impl Fn(UserName) -> F,
 ) -> Result<T, AwsError> {
+    let known = aws.renamed.name(id).unwrap_or_else(|| known.clone());
     match call(known.clone()).await {
-        Err(AwsError::NotFound { .. }) => call(renamed(aws, known, id).await?).await,
+        Err(AwsError::NotFound { .. }) => {
+            let now = renamed(aws, &known, id).await?;
+            aws.renamed.learn(id, &now);
+            call(now).await
+        }
         other => other,
     }
 }

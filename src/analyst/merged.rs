@@ -3,7 +3,7 @@
 
 use crate::{
     decision::Treatment,
-    domain::{Outcome, OutcomeKind, Reason, Report, ResidualRisk, Way, fingerprint},
+    domain::{Investigation, Outcome, OutcomeKind, Reason, Report, ResidualRisk, Way, fingerprint},
 };
 
 /// The plans that wait for a person; all where none does.
@@ -54,7 +54,7 @@ pub fn merge(case: &Treatment, reports: &[(Treatment, Report)]) -> Report {
         plans,
         steps: each().flat_map(|report| report.steps.iter().cloned()).collect(),
         residual,
-        investigation: each().find_map(|report| report.investigation.clone()),
+        investigation: each().filter_map(|report| report.investigation.clone()).reduce(Investigation::and),
         advice: case.report.advice.iter().chain(each().flat_map(|report| &report.advice)).cloned().collect(),
         release: each().any(|report| report.release.is_some()).then(|| format!("cordon release {}", case.incident)),
         ..case.report(Outcome::new(kind, reasons))

@@ -8,7 +8,11 @@ use crate::{
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde_json::json;
-use std::{collections::BTreeMap, process::ExitCode, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+    time::Duration,
+};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -113,7 +117,7 @@ async fn accept(how: &How) -> anyhow::Result<()> {
         let change = trail::last_change(&deployment.aws, &region, id.name(), since).await?;
         sensors.insert(name, Known { id, watches, changed_by: change.map(|change| change.to_string()) });
     }
-    let baseline = Baseline { taken: now, by: identity.arn.to_string(), sensors };
+    let baseline = Baseline { taken: now, by: identity.arn.to_string(), sensors, unread: BTreeSet::new() };
     let journal = &deployment.journal;
     if !journal.keep_baseline(&identity.account, &region, &baseline, known.as_ref()).await? {
         bail!("somebody else has taken another baseline meanwhile: look at it with `cordon baseline show`");

@@ -18,7 +18,9 @@ pub fn made_key(record: &Record) -> Option<AccessKeyId> {
 pub fn granted(record: &Record, is_on_self: bool) -> Option<UserName> {
     let is_done = record.result == CallResult::Done && record.service.as_str() == "iam.amazonaws.com";
     (is_done && !is_on_self && made_key(record).is_none()).then_some(())?;
-    UserName::parse(record.raw.pointer("/requestParameters/userName")?.as_str()?).ok()
+    let said = |name: &str| record.raw.pointer(&format!("/requestParameters/{name}"))?.as_str();
+    // Of UpdateUser the name that he has since.
+    UserName::parse(said("newUserName").or(said("userName"))?).ok()
 }
 
 pub fn command(record: &Record) -> Option<String> {

@@ -170,6 +170,41 @@ impl Default for Investigation {
 }
 
 impl Investigation {
+    /// Of each list.
+    pub const MOST: usize = 20;
+
+    /// What two principals did.
+    pub fn and(self, other: Self) -> Self {
+        fn united<T: PartialEq>(mut one: Vec<T>, other: Vec<T>) -> Vec<T> {
+            for item in other {
+                if !one.contains(&item) {
+                    one.push(item);
+                }
+            }
+            one
+        }
+        let mut most = self.most;
+        for (name, count) in other.most {
+            match most.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum += count,
+                None => most.push((name, count)),
+            }
+        }
+        most.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        most.truncate(Self::MOST);
+        Self {
+            from: self.from.min(other.from),
+            calls: self.calls + other.calls,
+            failed: self.failed + other.failed,
+            is_cut: self.is_cut || other.is_cut,
+            most,
+            from_addresses: united(self.from_addresses, other.from_addresses),
+            made: united(self.made, other.made),
+            suggests: united(self.suggests, other.suggests),
+            made_users: united(self.made_users, other.made_users),
+        }
+    }
+
     /// The three lines that a message has room for: how much, from where, what stays.
     pub fn lines(&self) -> [String; 3] {
         let listed = |items: Vec<String>, none: &str, most: usize| match items.len() {

@@ -17,6 +17,7 @@
 
 mod due;
 mod groups;
+mod open;
 mod rules;
 mod tallies;
 
@@ -277,42 +278,7 @@ impl Journal for DynamoJournal {
         treatment: Option<&'a Treatment>,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<IncidentRecord, JournalError>> {
-        async move {
-            let call = self.client.update_item().table_name(&self.table).return_values(ReturnValue::AllNew);
-            let call = call
-                .set_key(Some(key(format!("I#{id}"), "HEAD")))
-                .expression_attribute_names("#schema", "schema")
-                .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()))
-                .expression_attribute_values(":now", millis(now));
-            let call = match treatment {
-                None => call
-                    .update_expression("SET #schema = :schema, opened = :now")
-                    .condition_expression("attribute_not_exists(pk)"),
-                // A finding is published again with more evidence, and more may be allowed for it then.
-                Some(treatment) => call
-                    .update_expression(
-                        "SET #schema = :schema, opened = if_not_exists(opened, :now), treatment = :treatment, evidence = :evidence",
-                    )
-                    .condition_expression(
-                        "(attribute_not_exists(#schema) OR #schema = :schema) AND (attribute_not_exists(evidence) OR evidence <= :evidence)",
-                    )
-                    .expression_attribute_values(":treatment", text(treatment)?)
-                    .expression_attribute_values(
-                        ":evidence",
-                        millis(treatment.evidence_from.unwrap_or(Timestamp::from_millis(0))),
-                    ),
-            };
-            match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
-                Ok(answer) => record(&answer.attributes.unwrap_or_default()),
-                // It is known, with evidence that is not older. Where it is not, something else stood in the way, and a repeat can help.
-                Err(error @ AwsError::Conflict { .. }) => match self.get(format!("I#{id}")).await? {
-                    Some(item) => record(&item),
-                    None => Err(error.into()),
-                },
-                Err(error) => Err(error.into()),
-            }
-        }
-        .boxed()
+        self.open_incident(id, treatment, now).boxed()
     }
 
     fn incident<'a>(&'a self, id: &'a IncidentId) -> BoxFuture<'a, Result<Option<IncidentRecord>, JournalError>> {

@@ -156,7 +156,10 @@ impl Journal for MemoryJournal {
         if let Some(treatment) = treatment
             && record.treatment.as_ref().map(from).is_none_or(|known| known <= from(treatment))
         {
-            record.treatment = Some(treatment.clone());
+            record.treatment = Some(match &record.treatment {
+                Some(known) => treatment.clone().with_targets_of(known),
+                None => treatment.clone(),
+            });
         }
         ready(Ok(record.clone())).boxed()
     }

@@ -14,7 +14,7 @@ pub use tallies::{MemoryTallies, Tallies};
 use crate::{
     actions::AnyChange,
     decision::Treatment,
-    domain::{AccountId, GroupId, IncidentId, Region, Report, Target, Timestamp, VpcId},
+    domain::{AccountId, GroupId, IncidentId, OutcomeKind, Reason, Region, Report, Target, Timestamp, VpcId, WAITS},
     engine::State,
     survey::Baseline,
 };
@@ -185,6 +185,23 @@ pub struct Rejected {
     pub at: Timestamp,
 }
 
+impl Rejected {
+    pub fn reason(&self) -> Reason {
+        Reason::new("rejected", format!("rejected by {}: {}", self.by, self.because))
+    }
+
+    /// Its steps wait no longer; what was done beside them stands.
+    pub fn taken_out_of(&self, mut report: Report) -> Report {
+        for step in report.steps.iter_mut().filter(|step| step.state.starts_with(WAITS)) {
+            step.state = format!("rejected by {}", self.by);
+        }
+        if report.outcome.kind != OutcomeKind::AwaitingApproval {
+            report.outcome.reasons.push(self.reason());
+        }
+        report
+    }
+}
+
 /// What an operator approved; nothing of it outlives a release.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
@@ -198,7 +215,7 @@ pub struct Approval {
 pub struct Approved {
     /// Of the plan, or of the offer.
     pub hash: String,
-    /// Where it is of several targets: the hash of each one's plan.
+    /// The hash of each target's plan that it is made of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plans: Vec<String>,
     pub at: Timestamp,
@@ -213,7 +230,12 @@ pub struct Approved {
 impl Approved {
     /// Of one target's plan or offer.
     pub fn new(hash: &str, at: Timestamp, by: &str, lines: Vec<String>) -> Self {
-        Self { hash: hash.to_owned(), plans: Vec::new(), at, by: by.to_owned(), lines }
+        Self { hash: hash.to_owned(), plans: vec![hash.to_owned()], at, by: by.to_owned(), lines }
+    }
+
+    /// Whether it is of this plan, or of several with it.
+    pub fn names(&self, plan: &str) -> bool {
+        self.hash == plan || self.plans.iter().any(|named| named == plan)
     }
 }
 

@@ -1,13 +1,15 @@
 //! Carries commands out. The same whoever it serves: the operator function, or the command line with a person's own rights.
 
-use super::{Answer, Command, LONGEST_TEXT, Named, Refused, Request, Who, audience, proof::REMEMBERED, refusal};
+use super::{
+    Answer, Command, LONGEST_TEXT, Named, Refused, Request, Who, audience, named::Found, proof::REMEMBERED, refusal,
+};
 use crate::{
-    aws::{Aws, AwsError, classify},
+    aws::{Aws, AwsError},
     clock::Clock,
     decision::Treatment,
     domain::{
-        AccessKeyId, AccountId, FindingId, IncidentId, Outcome, OutcomeKind, Reason, Report, RoleId, RoleName,
-        SessionName, Severity, Situation, Target, Text, Timestamp, UserId, UserName, WAITS, fingerprint,
+        FindingId, IncidentId, Outcome, OutcomeKind, Reason, Report, Severity, Situation, Target, Text, Timestamp,
+        fingerprint,
     },
     engine::{Asked, ReleaseError, Wishes, release},
     journal::{Approval, Approved, Entry, IncidentRecord, Journal, JournalError, Rejected},
@@ -16,7 +18,11 @@ use crate::{
     recheck::Rechecks,
     rulebook::RuleBook,
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 /// So many open incidents are looked through for whoever commands.
 const MOST_OPEN: usize = 500;
@@ -128,7 +134,13 @@ impl Desk {
         let loosens = !matches!(command, Command::Approve { .. } | Command::Contain { .. });
         let (held, unanswered) = futures::try_join!(self.journal.held(MOST_OPEN), self.journal.unanswered(MOST_OPEN))?;
         let waiting = unanswered.into_iter().flat_map(|record| {
-            let targets = record.treatment.into_iter().flat_map(|case| case.targets().cloned().collect::<Vec<_>>());
+            let is_about_it = command.incident() == Some(&record.id);
+            // Or whoever grants an operator more would shut him out.
+            let binds = |case: &Treatment, target: &Target| is_about_it || !case.is_granted(target);
+            let targets = record
+                .treatment
+                .into_iter()
+                .flat_map(|case| case.targets().filter(|target| binds(&case, target)).cloned().collect::<Vec<_>>());
             targets.map(move |target| (record.id.clone(), target)).collect::<Vec<_>>()
         });
         // However many there are, what he is himself is looked up by its key.
@@ -172,7 +184,9 @@ impl Desk {
                     report.steps.iter().filter(|step| step.before != step.after).map(ToString::to_string).collect();
                 lines.push(format!("approved plan {plan} of {id}"));
                 lines.extend(owed.iter().map(|line| format!("  {line}")));
-                approval.plan = Some(Approved { plans: report.plans.clone(), ..Approved::new(plan, at, &by, owed) });
+                let approved = Approved::new(plan, at, &by, owed);
+                let parts = if report.plans.is_empty() { approved.plans.clone() } else { report.plans.clone() };
+                approval.plan = Some(Approved { plans: parts, ..approved });
             }
             None if with.is_empty() => return Ok(Err(refusal("nothing", "neither a plan nor an offer is named"))),
             None => {}
@@ -224,20 +238,14 @@ impl Desk {
             )));
         }
         let (by, now) = (who.arn.to_string(), self.now());
-        let rejected = Rejected { plan: plan.to_owned(), by: by.clone(), because: because.to_owned(), at: now };
+        let rejected = Rejected { plan: plan.to_owned(), by, because: because.to_owned(), at: now };
         // An approval that is over by now must not outlive the no.
         self.journal.approve(id, &Approval::default()).await?;
         self.journal.reject(id, &rejected).await?;
-        let why = format!("rejected by {by}: {because}");
-        self.log(id, why.clone()).await?;
-        let mut report = report;
-        for step in report.steps.iter_mut().filter(|step| step.state.starts_with(WAITS)) {
-            step.state = format!("rejected by {by}");
-        }
-        let reason = Reason::new("rejected", why);
-        match report.outcome.kind {
-            OutcomeKind::AwaitingApproval => report.outcome = Outcome::new(OutcomeKind::Declined, vec![reason]),
-            _ => report.outcome.reasons.push(reason),
+        self.log(id, rejected.reason().text).await?;
+        let mut report = rejected.taken_out_of(report);
+        if report.outcome.kind == OutcomeKind::AwaitingApproval {
+            report.outcome = Outcome::new(OutcomeKind::Declined, vec![rejected.reason()]);
         }
         // The next sweep tells people.
         self.journal.conclude(id, &report, None, now).await?;
@@ -397,55 +405,9 @@ impl Desk {
             report,
             target,
             also: Vec::new(),
+            granted: BTreeSet::new(),
             part_of: None,
         }))
-    }
-
-    async fn user(&self, name: &UserName) -> Result<Target, Found> {
-        const OPERATION: &str = "iam:GetUser";
-        let answer = self.aws.iam().get_user().user_name(name.as_str()).send().await;
-        let answer = match answer.map_err(classify(OPERATION)) {
-            Err(AwsError::NotFound { .. }) => return Err(missing(format!("there is no user {name} in this account"))),
-            other => other?,
-        };
-        let user = answer.user().ok_or_else(|| AwsError::incomplete(OPERATION, "no user"))?;
-        let id = UserId::parse(user.user_id()).map_err(|error| AwsError::incomplete(OPERATION, &error.to_string()))?;
-        let (account, partition) = self.here().await?;
-        Ok(Target::User { account, partition, name: name.clone(), id })
-    }
-
-    async fn owner(&self, key: &AccessKeyId) -> Result<Target, Found> {
-        const OPERATION: &str = "iam:GetAccessKeyLastUsed";
-        if key.is_temporary() {
-            let why = "a temporary key belongs to a session: name it with `cordon contain role-session ROLE/SESSION`, which CloudTrail knows";
-            return Err(missing(why.to_owned()));
-        }
-        let answer = self.aws.iam().get_access_key_last_used().access_key_id(key.as_str()).send().await;
-        let answer = match answer.map_err(classify(OPERATION)) {
-            // IAM denies it for keys of other accounts.
-            Err(AwsError::NotFound { .. }) => return Err(missing("no user of this account has that key".to_owned())),
-            other => other?,
-        };
-        let name = answer.user_name().and_then(|name| UserName::parse(name).ok());
-        self.user(&name.ok_or_else(|| missing("no user of this account has that key".to_owned()))?).await
-    }
-
-    async fn session(&self, role: &RoleName, session: &SessionName) -> Result<Target, Found> {
-        const OPERATION: &str = "iam:GetRole";
-        let answer = self.aws.iam().get_role().role_name(role.as_str()).send().await;
-        let answer = match answer.map_err(classify(OPERATION)) {
-            Err(AwsError::NotFound { .. }) => return Err(missing(format!("there is no role {role} in this account"))),
-            other => other?,
-        };
-        let found = answer.role().ok_or_else(|| AwsError::incomplete(OPERATION, "no role"))?;
-        let id = RoleId::parse(found.role_id()).map_err(|error| AwsError::incomplete(OPERATION, &error.to_string()))?;
-        let (account, partition) = self.here().await?;
-        Ok(Target::RoleSession { account, partition, role: role.clone(), id, session: session.clone(), key: None })
-    }
-
-    async fn here(&self) -> Result<(AccountId, crate::domain::Partition), AwsError> {
-        let identity = self.aws.identity().await?;
-        Ok((identity.account.clone(), identity.partition.clone()))
     }
 
     /// The incident with what people were shown of it.
@@ -464,22 +426,6 @@ impl Desk {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.clock.now_millis())
     }
-}
-
-/// Why a named target is none.
-enum Found {
-    Not(Refused),
-    Error(AwsError),
-}
-
-impl From<AwsError> for Found {
-    fn from(error: AwsError) -> Self {
-        Self::Error(error)
-    }
-}
-
-fn missing(why: String) -> Found {
-    Found::Not(refusal("no-target", why))
 }
 
 fn unknown(id: &IncidentId) -> Refused {

@@ -3,6 +3,7 @@
 
 mod command;
 mod desk;
+mod named;
 mod proof;
 mod who;
 

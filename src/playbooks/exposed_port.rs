@@ -174,7 +174,7 @@ mod tests {
                 partition: &Partition::standard(),
                 policy: &policy,
                 target: &target,
-                is_first: true,
+                is_granted: false,
                 made: None,
                 is_told_by_aws: false,
             };
@@ -191,7 +191,7 @@ mod tests {
             partition: &Partition::standard(),
             policy: &policy,
             target: &target,
-            is_first: true,
+            is_granted: false,
             made: None,
             is_told_by_aws: false,
         };

@@ -158,7 +158,7 @@ mod tests {
                 partition,
                 policy: &policy,
                 target: &target,
-                is_first: true,
+                is_granted: false,
                 made: None,
                 is_told_by_aws: false,
             };

@@ -73,8 +73,8 @@ pub struct Case<'a> {
     pub policy: &'a Policy,
     /// With what the event said of it.
     pub target: &'a Target,
-    /// Of the incident's targets.
-    pub is_first: bool,
+    /// Somebody else granted him more, and that is all that is said of him.
+    pub is_granted: bool,
     /// The access key that the call made, as it is now.
     pub made: Option<&'a Made>,
     /// AWS Health says it, by an event that comes through no queue.
@@ -110,7 +110,7 @@ fn planned(playbook: &dyn Playbook, facts: &Facts) -> Result<Plan, Outcome> {
             partition: &partition,
             policy: &policy,
             target: &target,
-            is_first: true,
+            is_granted: false,
             made: None,
             is_told_by_aws: false,
         },

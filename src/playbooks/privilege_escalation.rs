@@ -52,7 +52,7 @@ impl Playbook for PrivilegeEscalation {
             Facts::RoleSession(_) => CompromisedRoleSession.plan(facts, case),
             _ => Err(Outcome::because(OutcomeKind::Declined, "other-target", "the target is no principal")),
         }?;
-        if !case.is_first {
+        if case.is_granted {
             // Or whoever may grant could have Cordon shut out anybody.
             let why = "he was granted more by somebody else, and may be his victim: a person must agree";
             plan.approval.push(Reason::new("granted-by-another", why));

@@ -241,8 +241,9 @@ impl Responder {
             let mut plan = plan(case, facts, &incident, &rules.policy, made.as_ref())?;
             plan.approval.extend(doubts.iter().chain(over).cloned());
             // What goes further than the plan is done with the plan or after it, never before.
-            let approved = approval.plan.as_ref().map(|plan| plan.hash.as_str());
-            let begun = !held.is_empty() || approved == Some(plan.hash().as_str());
+            let hash = plan.hash();
+            let approved = approval.plan.as_ref().filter(|approved| approved.names(&hash)).map(|_| hash.as_str());
+            let begun = !held.is_empty() || approved.is_some();
             plan.take_in(if begun { &offers } else { &none });
             let verdicts = guard::judge(&plan, case.mode, &rules, &own, approved);
             let verdicts = finish_what_is_held(&plan, verdicts, &held);
@@ -253,7 +254,7 @@ impl Responder {
             Err(outcome) => return Ok(case.report(outcome)),
         };
         // Whoever approves knows the limits; what was begun is finished.
-        let is_approved = approval.plan.as_ref().is_some_and(|plan| plan.hash == first.hash());
+        let is_approved = approval.plan.as_ref().is_some_and(|approved| approved.names(&first.hash()));
         let costs = case.mode == Mode::Contain && !is_approved && !course.is_begun();
         // What a person asked for is looked after as what was found: three times, and no more for each look.
         let begins = is_new || first.steps.iter().any(|step| step.is_asked_for && !course.knows(&step.change));
@@ -375,7 +376,7 @@ impl Responder {
             Ok(found) => report.investigation = found,
             Err(why) => report.residual.push(ResidualRisk { way: Way::Unseen, text: why }),
         }
-        let other = approval.plan.as_ref().filter(|approved| report.is_waiting() && approved.hash != plan.hash());
+        let other = approval.plan.as_ref().filter(|approved| report.is_waiting() && !approved.names(&plan.hash()));
         report.outcome.reasons.extend(other.map(|approved| changed_since(approved, &report)));
         if let Some(passage) = passage {
             after_passage(&mut report, passage);

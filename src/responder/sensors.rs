@@ -5,7 +5,7 @@ use super::{Responder, Retry, Swept};
 use crate::{
     aws::AwsError,
     detect::{Author, silent},
-    domain::{AccountId, IncidentId, Region, SensorId, Target, Timestamp},
+    domain::{AccountId, IncidentId, Region, Report, SensorId, Target, Timestamp},
     notify::Notification,
     survey::{
         Baseline, Known, On, Watches, all_on,
@@ -13,10 +13,16 @@ use crate::{
     },
 };
 use futures::future::join_all;
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+    time::Duration,
+};
 
 /// CloudTrail tells of a change within fifteen minutes; until then nobody knows whose it is.
 const UNKNOWN_FOR: Duration = Duration::from_secs(15 * 60);
+/// The sweep looks once in each; four of them ago is at least [`UNKNOWN_FOR`].
+const SLOT: Duration = Duration::from_secs(5 * 60);
 /// How far back a change of a sensor is looked for.
 const LOOK_BACK: Duration = Duration::from_secs(60 * 60);
 /// Of an invocation, what one more sensor needs.
@@ -38,27 +44,43 @@ impl Responder {
         for (kind, error) in &unread {
             tracing::error!(kind, %error, "sensors of this kind cannot be read");
             swept.failed += 1;
+            // What answers in a moment is no news, unless it does not; or a blip would use up the day's.
+            if error.is_passing() && !self.lasts(&format!("unread-once#{kind}"), UNKNOWN_FOR, 1..=1).await? {
+                continue;
+            }
             let day = self.now().millis().div_euclid(86_400_000);
             let text = format!(
                 "Whether each {kind} of this region is on cannot be read, so nobody sees that one is silent: {error}"
             );
             self.tell_marked(&format!("unread#{kind}#{day}"), &Notification::of_unread(&text)).await;
         }
-        let Some(baseline) = known? else {
-            // What answers in a moment must not be missing for good.
+        let Some(mut baseline) = known? else {
             if unread.iter().any(|(_, error)| error.is_passing()) {
                 return Ok(());
             }
-            let baseline = self.taken(&region, on).await;
+            let unread = unread.iter().map(|(kind, _)| (*kind).to_owned()).collect();
+            let sensors = self.taken(&region, on).await;
+            let baseline = Baseline { taken: self.now(), by: "the first sweep".to_owned(), sensors, unread };
             self.journal().keep_baseline(account, &region, &baseline, None).await?;
             tracing::info!(sensors = baseline.sensors.len(), "the first baseline of sensors is taken");
             return Ok(());
         };
-        let mut silent: Vec<_> = baseline
-            .sensors
-            .iter()
-            .filter(|(_, known)| !unread.iter().any(|(kind, _)| *kind == known.id.kind()) && is_silent(known, &on))
-            .collect();
+        let is_read = |kind: &str| !unread.iter().any(|(unread, _)| *unread == kind);
+        let late: BTreeSet<String> = baseline.unread.iter().filter(|kind| is_read(kind)).cloned().collect();
+        if !late.is_empty() {
+            let of_late = on.iter().filter(|(_, (id, _))| late.contains(id.kind()));
+            let taken = self.taken(&region, of_late.map(|(name, on)| (name.clone(), on.clone())).collect()).await;
+            let mut more = baseline.clone();
+            more.sensors.extend(taken);
+            more.unread.retain(|kind| !late.contains(kind));
+            // An operator who accepted another one meanwhile knows better.
+            if self.journal().keep_baseline(account, &region, &more, Some(&baseline)).await? {
+                tracing::info!(?late, "kinds of sensors that could not be read are in the baseline now");
+                baseline = more;
+            }
+        }
+        let mut silent: Vec<_> =
+            baseline.sensors.iter().filter(|(_, known)| is_read(known.id.kind()) && is_silent(known, &on)).collect();
         // Without its trail the account is dark; flow logs may be many.
         silent.sort_by_key(|(_, known)| {
             (!matches!(known.id, SensorId::Trail(_)), matches!(known.id, SensorId::FlowLog(_)))
@@ -76,7 +98,27 @@ impl Responder {
         Ok(())
     }
 
-    async fn taken(&self, region: &Region, on: BTreeMap<String, (SensorId, Watches)>) -> Baseline {
+    /// Where a rule about the account says that something is silent, and not what.
+    pub(super) async fn look_for_unnamed(&self, report: &Report, deadline: Option<Timestamp>) -> Result<(), Retry> {
+        let aws = &self.analyst.aws;
+        let Some(home) = aws.home() else { return Ok(()) };
+        let account = &aws.identity().await?.account;
+        if report.account.as_str() != account.as_str() || report.region.as_str() != home.as_str() {
+            return Ok(());
+        }
+        // The first one is the sweep's: by now something may be off. And rules come in numbers; one look serves them all.
+        let five_minutes = self.now().millis().div_euclid(300_000);
+        if self.journal().baseline(account, &home).await?.is_none()
+            || !self.journal().mark(&format!("sensors-looked#{five_minutes}"), UNKNOWN_FOR, self.now()).await?
+        {
+            return Ok(());
+        }
+        let end = self.now().plus(ENOUGH * 2);
+        let end = deadline.map_or(end, |deadline| deadline.min(end));
+        self.look_at_sensors(Some(end), &mut Swept::default()).await
+    }
+
+    async fn taken(&self, region: &Region, on: BTreeMap<String, (SensorId, Watches)>) -> BTreeMap<String, Known> {
         let aws = &self.analyst.aws;
         let since = self.now().minus(Duration::from_secs(90 * 24 * 60 * 60));
         let looked =
@@ -84,10 +126,10 @@ impl Responder {
         // Who changed it last explains; whether it is known changes nothing.
         let authors = tokio::time::timeout(Duration::from_secs(5), looked).await.unwrap_or_default();
         let authors = authors.into_iter().map(Result::unwrap_or_default).chain(std::iter::repeat_with(|| None));
-        let sensors = on.into_iter().zip(authors).map(|((name, (id, watches)), by)| {
+        let known = |((name, (id, watches)), by): ((String, (SensorId, Watches)), Option<Change>)| {
             (name, Known { id, watches, changed_by: by.map(|change| change.to_string()) })
-        });
-        Baseline { taken: self.now(), by: "the first sweep".to_owned(), sensors: sensors.collect() }
+        };
+        on.into_iter().zip(authors).map(known).collect()
     }
 
     async fn treat_silent(
@@ -111,7 +153,7 @@ impl Responder {
             }
             Err(error) => return Err(error.into()),
         };
-        if change.is_none() && !self.is_silent_for_long(&target).await? {
+        if change.is_none() && !self.lasts(&format!("silent#{}", target.key()), SLOT, 4..=6).await? {
             return Ok(());
         }
         let author = change.as_ref().map(|Change { arn, principal, .. }| Author { arn: arn.as_ref(), principal });
@@ -130,13 +172,17 @@ impl Responder {
         Box::pin(self.handle_sensed(Ok((finding, Default::default())), deadline)).await.map(drop)
     }
 
-    /// Whether it was so a quarter of an hour ago already.
-    async fn is_silent_for_long(&self, target: &Target) -> Result<bool, Retry> {
-        let length = i64::try_from(UNKNOWN_FOR.as_millis()).unwrap_or(i64::MAX);
-        let quarter = self.now().millis().div_euclid(length);
-        let mark = |quarter: i64| format!("silent#{}#{quarter}", target.key());
-        self.journal().mark(&mark(quarter), UNKNOWN_FOR * 4, self.now()).await?;
-        Ok(self.journal().is_marked(&mark(quarter - 1)).await?)
+    /// Whether it was so already that many slots of time ago; that it is so now is noted.
+    async fn lasts(&self, what: &str, slot: Duration, ago: RangeInclusive<i64>) -> Result<bool, Retry> {
+        let now = self.now().millis().div_euclid(i64::try_from(slot.as_millis()).unwrap_or(i64::MAX));
+        let mark = |slot: i64| format!("{what}#{slot}");
+        self.journal().mark(&mark(now), UNKNOWN_FOR * 4, self.now()).await?;
+        for slots in ago {
+            if self.journal().is_marked(&mark(now - slots)).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Occasion, Responder, Retry};
 use crate::{
     analyst::{SurveyFailed, merge},
     decision::Treatment,
-    domain::{Outcome, OutcomeKind, Report, Target, Timestamp},
+    domain::{Investigation, Outcome, OutcomeKind, Report, Target, Timestamp},
     journal::{Approval, Approved},
     notify::Notification,
 };
@@ -69,7 +69,13 @@ impl Responder {
             let why = "another delivery works on one of its targets and takes this look in";
             return Ok(case.report(Outcome::because(OutcomeKind::Joined, "worked-on", why)));
         }
-        let report = merge(case, &reports);
+        let mut report = merge(case, &reports);
+        if report.investigation.is_some() {
+            // Targets that a person agreed to later are looked into later.
+            let known = self.journal().incident(&case.incident).await?.and_then(|record| record.report);
+            let known = known.and_then(|report| report.investigation);
+            report.investigation = known.into_iter().chain(report.investigation).reduce(Investigation::and);
+        }
         let report = self.unless_rejected(case, report).await?;
         if undone {
             // News, even if all stands as people were told it does.
@@ -94,7 +100,7 @@ impl Responder {
         let Some(approved) = approved else { return Ok(parts) };
         let looked = self.observe_each(parts.iter().map(|(part, _)| part)).await?;
         let mine = |report: &Report| {
-            let hash = report.plan.clone().filter(|plan| report.is_waiting() && approved.plans.contains(plan))?;
+            let hash = report.plan.clone().filter(|plan| report.is_waiting() && approved.names(plan))?;
             Some(Approved { hash, ..approved.clone() })
         };
         let divided = parts.into_iter().zip(&looked).map(|((part, _), report)| {

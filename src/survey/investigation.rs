@@ -13,8 +13,7 @@ use std::{collections::BTreeMap, time::Duration};
 const MOST_PAGES: usize = 2;
 /// Where the finding does not say since when.
 const LOOK_BACK: Duration = Duration::from_secs(60 * 60);
-/// Of each list.
-const MOST: usize = 20;
+const MOST: usize = Investigation::MOST;
 
 /// A principal as CloudTrail names him: the name to look up, and the id that must agree.
 pub fn principal(target: &Target) -> Option<(String, String)> {

@@ -26,7 +26,7 @@ pub use object::Object;
 pub use role_session::{Role, RoleSession};
 pub use sensor::{Baseline, Known, Now, On, Sensor, Watches, all_on};
 pub use surroundings::{Around, Aside, DefaultRoute, Registered, Routes, Surroundings, TargetGroup, target_groups};
-pub use user::{InlineRoom, KeyOwner, SignIn, User, key_owner, named_user};
+pub use user::{InlineRoom, KeyOwner, NamedUser, SignIn, User, key_owner, named_user};
 
 use crate::{
     aws::{Aws, AwsError},

@@ -39,6 +39,9 @@ pub struct Baseline {
     pub by: String,
     /// By the sensor's name in words.
     pub sensors: BTreeMap<String, Known>,
+    /// Kinds that could not be read then; the first sweep that can takes what of them is on.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unread: BTreeSet<String>,
 }
 
 /// A sensor that was on.

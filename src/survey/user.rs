@@ -8,7 +8,7 @@ use crate::{
         UserInlineDeny, access_keys, attached_policies, inline_size, user_by_id,
     },
     aws::{Aws, AwsError, classify},
-    domain::{AccessKeyId, AccountId, Arn, CredentialId, Partition, UserId, UserName},
+    domain::{AccessKeyId, AccountId, Arn, CredentialId, Partition, Timestamp, UserId, UserName},
 };
 use aws_sdk_iam::types::{SummaryKeyType, Tag};
 use futures::future::try_join_all;
@@ -81,10 +81,16 @@ impl User {
         match Self::read_named(aws, account, partition, name, id).await {
             // Renaming a user is the cheapest way to get out of the sight of a responder that goes by names.
             Err(SurveyError::Vanished(why)) => match user_by_id(aws, id).await? {
-                Some(renamed) if renamed != *name => Self::read_named(aws, account, partition, &renamed, id).await,
+                Some(renamed) if renamed != *name => {
+                    aws.renamed.learn(id, &renamed);
+                    Self::read_named(aws, account, partition, &renamed, id).await
+                }
                 _ => Err(SurveyError::Vanished(why)),
             },
-            other => other,
+            other => {
+                aws.renamed.learn(id, name);
+                other
+            }
         }
     }
 
@@ -234,15 +240,22 @@ pub async fn key_owner(aws: &Aws, key: &AccessKeyId) -> Result<Option<KeyOwner>,
     };
     let Some(name) = answer.user_name().and_then(|name| UserName::parse(name).ok()) else { return Ok(None) };
     let (user, keys) = futures::join!(named_user(aws, &name), access_keys(aws, &name));
-    let Some((arn, id)) = user? else { return Ok(None) };
+    let Some(NamedUser { arn, id, .. }) = user? else { return Ok(None) };
     let now = keys?.into_iter().find(|(found, _)| found == key).map(|(_, status)| status);
     let account = arn.account().ok_or_else(|| AwsError::incomplete("iam:GetUser", "no account"))?;
     let status = AccessKeyStatus { account, user: name, user_id: id, key: key.clone() };
     Ok(now.map(|now| KeyOwner { status, now, arn }))
 }
 
-/// ARN and unique id; `None` where there is no such user.
-pub async fn named_user(aws: &Aws, name: &UserName) -> Result<Option<(Arn, UserId)>, AwsError> {
+/// A user as he is called now.
+pub struct NamedUser {
+    pub arn: Arn,
+    pub id: UserId,
+    pub made: Option<Timestamp>,
+}
+
+/// `None` where there is no such user.
+pub async fn named_user(aws: &Aws, name: &UserName) -> Result<Option<NamedUser>, AwsError> {
     const OPERATION: &str = "iam:GetUser";
     let answer = match aws.iam().get_user().user_name(name.as_str()).send().await.map_err(classify(OPERATION)) {
         Ok(answer) => answer,
@@ -251,7 +264,11 @@ pub async fn named_user(aws: &Aws, name: &UserName) -> Result<Option<(Arn, UserI
     };
     let user = answer.user().ok_or_else(|| AwsError::incomplete(OPERATION, "no user"))?;
     let lacks = |error: crate::domain::IdError| AwsError::incomplete(OPERATION, &error.to_string());
-    Ok(Some((Arn::parse(user.arn()).map_err(lacks)?, UserId::parse(user.user_id()).map_err(lacks)?)))
+    Ok(Some(NamedUser {
+        arn: Arn::parse(user.arn()).map_err(lacks)?,
+        id: UserId::parse(user.user_id()).map_err(lacks)?,
+        made: user.create_date().to_millis().ok().map(Timestamp::from_millis),
+    }))
 }
 
 /// Of a user or a role.

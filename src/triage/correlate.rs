@@ -10,24 +10,45 @@ use crate::{
     policy::{Policy, Subject},
     principal::{self, Identity, Principal},
 };
+use std::collections::BTreeSet;
 
-/// What is to be contained of a finding, the first one first; and what of it is only listed.
+/// What a finding is about.
+#[derive(Debug, Default)]
+pub struct Targets {
+    /// What is to be contained, the first one first.
+    pub found: Vec<Target>,
+    /// Of them those, by their keys, to whom somebody else granted more.
+    pub granted: BTreeSet<String>,
+    /// What is no target, and why.
+    pub listed: Vec<String>,
+}
+
+/// What is to be contained of a finding.
 ///
 /// # Errors
 /// As [`target`].
-pub fn targets(finding: &Finding, triage: &Triage, policy: &Policy) -> Result<(Vec<Target>, Vec<String>), Outcome> {
+pub fn targets(finding: &Finding, triage: &Triage, policy: &Policy) -> Result<Targets, Outcome> {
     if triage.situation == Situation::AttackedOnly {
-        return addresses(finding, policy).map(|found| (found, Vec::new()));
+        return addresses(finding, policy).map(|found| Targets { found, ..Targets::default() });
     }
     let several = triage.situation == Situation::AttackSequence
         || (triage.situation == Situation::LeakedKey && finding.source == Source::Health);
     if !several {
-        let target = target(finding, triage)?;
-        return Ok(match granted(finding, triage, policy) {
-            Some(Ok(user)) if user.key() != target.key() => (vec![target, user], Vec::new()),
-            Some(Err(why)) => (vec![target], vec![why]),
-            _ => (vec![target], Vec::new()),
-        });
+        let found = |found, listed| Targets { found, listed, granted: BTreeSet::new() };
+        return match (target(finding, triage), granted(finding, triage, policy)) {
+            (Ok(target), Some(Ok(user))) if user.key() != target.key() => {
+                Ok(Targets { granted: BTreeSet::from([user.key()]), ..found(vec![target, user], Vec::new()) })
+            }
+            (Ok(target), Some(Err(why))) => Ok(found(vec![target], vec![why])),
+            (Ok(target), _) => Ok(found(vec![target], Vec::new())),
+            // Who granted it cannot be contained; whom he granted it to can.
+            (Err(outcome), Some(Ok(user))) => {
+                let why = outcome.reasons.first().map_or_else(String::new, |reason| reason.text.clone());
+                let listed = vec![format!("whoever granted it is not contained: {why}")];
+                Ok(Targets { granted: BTreeSet::from([user.key()]), ..found(vec![user], listed) })
+            }
+            (Err(outcome), _) => Err(outcome),
+        };
     }
     let (mut found, mut listed) = members(finding);
     if found.len() > MOST_TARGETS {
@@ -46,7 +67,7 @@ pub fn targets(finding: &Finding, triage: &Triage, policy: &Policy) -> Result<(V
         };
         return Err(Outcome::because(OutcomeKind::Observed, "nothing-to-contain", why));
     }
-    Ok((found, listed))
+    Ok(Targets { found, listed, granted: BTreeSet::new() })
 }
 
 /// Whoever was granted more by somebody else's call, or why he is no target. What our people grant is their work.
@@ -67,7 +88,9 @@ fn granted(finding: &Finding, triage: &Triage, policy: &Policy) -> Option<Result
         Some(user) => named(finding, finding.account.clone()?, user).ok(),
         None => None,
     };
-    Some(target.ok_or_else(|| format!("user {name}, whom the call gave more, is not there or could not be looked up")))
+    Some(target.ok_or_else(|| {
+        format!("user {name}, whom the call gave more, is not there, is another by now, or could not be looked up")
+    }))
 }
 
 /// Who made a recorded call, as policies name principals.
@@ -79,7 +102,7 @@ pub fn caller(finding: &Finding) -> Option<Subject> {
 }
 
 /// Targets of one incident: all are surveyed within one invocation, and their report is one item of the table.
-const MOST_TARGETS: usize = 20;
+pub const MOST_TARGETS: usize = 20;
 
 /// Addresses of one finding that are blocked.
 const MOST_ADDRESSES: usize = 5;
@@ -248,16 +271,27 @@ fn trail(name: &str, account: &AccountId, region: Region) -> Result<(Region, Sen
     Ok((home, SensorId::Trail(TrailName::parse(name).map_err(no_name)?)))
 }
 
-/// Of an outcome: what is changed by no playbook, though the situation has one.
-pub const NOT_THAT: &str = "not-contained-kind";
+/// Of an outcome: a rule of AWS Config says that something in the account is silent, and not what.
+pub const NOT_NAMED: &str = "not-named";
 
 /// There is a playbook for the situation, and not for this kind of thing.
 fn not_that(what: &str, situation: Situation) -> Outcome {
-    let why = match what {
-        "AWS::::Account" => "the rule is about the account and does not say what is silent: all that the baseline of sensors knows is looked at".to_owned(),
-        _ => format!("no playbook sets a `{}` right where it is `{situation}`: look at it by hand", Text::new(what)),
-    };
-    Outcome::because(OutcomeKind::Observed, NOT_THAT, why)
+    match what {
+        "AWS::::Account" => {
+            let why = "the rule is about the account and does not say what is silent: the sensors that the baseline of its home region knows are looked at";
+            Outcome::because(OutcomeKind::Observed, NOT_NAMED, why)
+        }
+        // The call names the whole account, or nothing.
+        "nothing" | "" => {
+            let why = format!("no playbook takes this call back where it is `{situation}`: look at it by hand");
+            Outcome::because(OutcomeKind::Observed, "not-contained-kind", why)
+        }
+        _ => {
+            let what = Text::new(what);
+            let why = format!("no playbook sets a `{what}` right where it is `{situation}`: look at it by hand");
+            Outcome::because(OutcomeKind::Observed, "not-contained-kind", why)
+        }
+    }
 }
 
 /// Who is behind a finding, if he can be named for certain.

@@ -312,6 +312,35 @@ async fn a_kind_of_sensors_that_cannot_be_read_takes_no_other_with_it() -> Resul
     lab.call("cloudtrail", "stop_logging", json!({"Name": "audit"})).await?;
     contained(&lab, &trail_stopped(&lab)?).await?;
     assert!(is_logging(&lab).await?);
+    // Once it can be read, what of it is on is known too.
+    lab.proxy.heal();
+    lab.sweep().await?;
+    let detector = lab.id("/detector").to_owned();
+    lab.call("guardduty", "update_detector", json!({"DetectorId": detector, "Enable": false})).await?;
+    let off = record(&lab, "silencing/detector-disabled", &[("/requestParameters/detectorId", json!(detector))])?;
+    contained(&lab, &off).await?;
+    let now = lab.call("guardduty", "get_detector", json!({"DetectorId": detector})).await?;
+    assert_eq!(now["Status"], "ENABLED", "{now:#}");
+    Ok(())
+}
+
+/// Nobody is known to have done it: it may be an operator's doing of a moment ago. Once CloudTrail would have said so, people are asked.
+#[tokio::test]
+async fn about_what_nobody_is_known_to_have_silenced_people_are_asked_after_a_while() -> Result<()> {
+    let lab = lab(&["trail"]).await?;
+    lab.call("cloudtrail", "stop_logging", json!({"Name": "audit"})).await?;
+    let mut told = Vec::new();
+    for minute in 0..=25 {
+        if minute % 5 == 0 {
+            lab.sweep().await?;
+            told.extend(lab.messages().await?);
+        }
+        assert!(minute >= 15 || told.is_empty(), "after {minute} minutes: {told:#?}");
+        lab.clock.advance(Duration::from_secs(60))?;
+    }
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0]["Message"].as_str().unwrap().starts_with("WAITS FOR APPROVAL: trail audit"), "{told:#?}");
+    assert!(!is_logging(&lab).await?);
     Ok(())
 }
 
@@ -373,6 +402,19 @@ async fn a_rule_about_the_account_leads_to_the_trail_that_is_silent() -> Result<
         mails.iter().any(|mail| mail["Message"].as_str().unwrap().contains("cloudtrail.trail.logging")),
         "{mails:#?}"
     );
+    // One look serves five minutes, and only what happens here.
+    for seconds in [0, 600] {
+        lab.clock.advance(Duration::from_secs(seconds))?;
+        lab.proxy.clear();
+        let region = if seconds > 0 { "eu-west-1" } else { "us-east-1" };
+        event["region"] = json!(region);
+        event["detail"]["awsRegion"] = json!(region);
+        event["detail"]["newEvaluationResult"]["resultRecordedTime"] =
+            json!(cordon::domain::Timestamp::from_millis(lab.clock.now_ms()).to_string());
+        lab.deliver(&event).await?;
+        let calls = lab.proxy.calls();
+        assert!(!calls.iter().any(|call| call.operation == "DescribeTrails"), "{seconds}: {calls:#?}");
+    }
     Ok(())
 }
 

@@ -40,6 +40,7 @@ mod durable;
 mod evasions;
 mod faults;
 mod gone;
+mod grants;
 mod guards;
 mod history;
 mod identities;

@@ -12,7 +12,7 @@ const ASK: &str =
     "modes:\n  compromised-access-key: {critical: approve, high: approve, medium: approve, low: approve}\n";
 
 /// A deployment with an operator, whose policy asks about everything.
-async fn staffed() -> Result<(Lab, Person)> {
+pub async fn staffed() -> Result<(Lab, Person)> {
     let lab = Lab::durable().await?;
     let ann = lab.person("ann").await?;
     lab.put_policy(&format!("{ASK}operators: [{{arn: '{}'}}]\n", ann.arn)).await?;
@@ -20,11 +20,11 @@ async fn staffed() -> Result<(Lab, Person)> {
     Ok((lab, ann))
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
 
-async fn waiting(lab: &Lab) -> Result<(Value, String)> {
+pub async fn waiting(lab: &Lab) -> Result<(Value, String)> {
     let event = lab.event(SAMPLE)?;
     let report = lab.deliver(&event).await?;
     ensure!(kind(&report) == "AwaitingApproval", "{report:#}");

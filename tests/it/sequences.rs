@@ -1,6 +1,9 @@
 //! Attack sequences: one incident, several targets, one message.
 
-use crate::lab::{Lab, Setup, kind, undeclared};
+use crate::{
+    lab::{Lab, Setup, kind, undeclared},
+    principals::did,
+};
 use anyhow::Result;
 use cordon_support::{Fault, How, Lasting, Match, When};
 use serde_json::{Value, json};
@@ -104,6 +107,11 @@ async fn several_actors_need_one_approval_of_the_whole() -> Result<()> {
     let lab = Lab::new(Setup { durable: true, interfaces: Some(1), ..Setup::default() }).await?;
     let bob = lab.call("iam", "create_user", json!({"UserName": "bob"})).await?;
     lab.call("iam", "create_access_key", json!({"UserName": "bob"})).await?;
+    // What each of them did before is told, though they are cut at different times.
+    let (name, id) = (lab.id("/user/name"), lab.id("/user/id"));
+    did(&lab, (name, id), "ListBuckets", json!(null), json!(null)).await?;
+    let bobs_id = bob["User"]["UserId"].as_str().unwrap();
+    did(&lab, ("bob", bobs_id), "CreateUser", json!({"userName": "eve"}), json!(null)).await?;
     let mut event = sequence(&lab)?;
     let actors = event["detail"]["service"]["detection"]["sequence"]["actors"].as_array_mut().unwrap();
     let mut second = actors[0].clone();
@@ -136,6 +144,10 @@ async fn several_actors_need_one_approval_of_the_whole() -> Result<()> {
     lab.recheck(incident).await?;
     let keys = lab.call("iam", "list_access_keys", json!({"UserName": "bob"})).await?;
     assert!(!keys.to_string().contains("\"Active\""), "{keys:#}");
+    let report = lab.shown(incident).await?["incident"]["report"].clone();
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    let found = &report["investigation"];
+    assert_eq!((&found["calls"], &found["made"]), (&json!(2), &json!(["user eve"])), "{found:#}");
     Ok(())
 }
 
