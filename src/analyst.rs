@@ -22,7 +22,7 @@ use crate::{
     policy::{Mode, Policy, Subject},
     rulebook::RuleBook,
     survey::{
-        Facts, NamedUser, SurveyError, key_owner, named_user,
+        Bucket, Facts, NamedUser, SurveyError, key_owner, named_user,
         trail::{self, By, Window},
     },
     triage::{self, Context},
@@ -33,6 +33,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Between a call and what it made, by IAM's clock.
 const MADE_WITHIN: Duration = Duration::from_secs(5);
+
+/// A bucket that is made so soon after what was seen of its name is the one that was meant: made anew to get rid of the block, perhaps.
+const OPENED_WITHIN: Duration = Duration::from_secs(120);
 
 pub struct Analyst {
     pub aws: Arc<Aws>,
@@ -185,7 +188,14 @@ impl Analyst {
         if let Some(outcome) = foreign(case, identity) {
             return Ok(Err(outcome));
         }
+        let is_later =
+            |bucket: &Bucket| case.evidence_from.is_some_and(|seen| seen.plus(OPENED_WITHIN) < bucket.access.created);
         match facts {
+            Ok(Facts::Bucket(bucket)) if is_later(&bucket) => {
+                let why =
+                    format!("the bucket {} was made after that was seen: it is another one", bucket.access.bucket);
+                Ok(Err(Outcome::because(OutcomeKind::Declined, "vanished", why)))
+            }
             Ok(mut facts) => {
                 if let Facts::Address(address) = &mut facts {
                     let held = self.journal.held(MOST_HELD).await?;

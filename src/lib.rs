@@ -116,7 +116,9 @@
 //! - A rule of Config is what its source identifier says. Its first evaluation proves nothing new.
 //! - A call is Cordon's own if who called, the incident in the user agent, operation, target and value agree with a step of the journal.
 //! - An incident may have several targets ([`decision::Treatment::parts`]): each has its own lease, journal and look, as if it were alone, and people hear of
-//!   all of them at once. An approval binds to the hash of the plans that wait, and each target gets its part of it only if the whole is the same.
+//!   all of them at once. An approval names the plans that wait: a target whose plan is another by then is asked about again, the others are
+//!   contained. Whoever was a target stays one, whatever a later event of the incident names.
+//! - A user is his unique id. A change goes to the name that he was found under by the look before it.
 //! - Sensors are set back to a baseline and to nothing else: the first sweep takes it, an operator accepts another. What was switched on again is not
 //!   switched off by a release; groups and buckets go back. A sweep that finds a sensor silent waits for CloudTrail's word whose doing it is, twenty minutes at most.
 //! - What AWS Config says is not contained unattended unless CloudTrail knows who changed it, and he is no operator: neither an old port nor a

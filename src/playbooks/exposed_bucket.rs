@@ -2,7 +2,7 @@
 //!
 //! # What it does
 //! Sets the public access block of that one bucket, all four settings. Every call names the account that must own the bucket, and it is
-//! touched only if it is in the account's own list. No policy is written, so nobody of the account is locked out.
+//! touched only if it is in the account's own list and was not made later than two minutes after what was seen. No policy is written, so nobody of the account is locked out.
 //! # Fires on
 //! GuardDuty's `Policy:S3/` findings that name a bucket; PutBucketPolicy, PutBucketAcl, DeletePublicAccessBlock in CloudTrail; the S3 rules of
 //! AWS Config, where somebody was seen to change the bucket within thirty minutes.

@@ -1,13 +1,16 @@
-//! What was opened is closed, what was silenced speaks again: seen by boto3, and released or kept as each page says.
+//! What was silenced speaks again: seen by boto3, and kept as each page says.
 
-use crate::lab::{Lab, Setup, differences, kind, undeclared};
+use crate::{
+    exposed::{bucket_opened, port_opened},
+    lab::{Lab, Setup, differences, kind},
+};
 use anyhow::Result;
 use cordon_support::{Fault, How, Lasting, Match, When};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// A world with what is to be silenced or opened, and the baseline taken.
-async fn lab(world: &'static [&'static str]) -> Result<Lab> {
+pub async fn lab(world: &'static [&'static str]) -> Result<Lab> {
     let lab = Lab::new(Setup { durable: true, interfaces: Some(1), world, ..Setup::default() }).await?;
     assert_eq!(lab.sweep().await?["failed"], 0, "{:#?}", lab.function.logs());
     lab.proxy.clear();
@@ -15,7 +18,7 @@ async fn lab(world: &'static [&'static str]) -> Result<Lab> {
 }
 
 /// The sample of a rule, with these members of its detail set.
-fn record(lab: &Lab, name: &str, members: &[(&str, Value)]) -> Result<Value> {
+pub fn record(lab: &Lab, name: &str, members: &[(&str, Value)]) -> Result<Value> {
     let mut event = lab.record(name)?;
     for (pointer, value) in members {
         *event["detail"].pointer_mut(pointer).unwrap_or_else(|| panic!("{name} has no {pointer}")) = value.clone();
@@ -23,13 +26,13 @@ fn record(lab: &Lab, name: &str, members: &[(&str, Value)]) -> Result<Value> {
     Ok(event)
 }
 
-async fn contained(lab: &Lab, event: &Value) -> Result<String> {
+pub async fn contained(lab: &Lab, event: &Value) -> Result<String> {
     let report = lab.deliver(event).await?;
     assert_eq!(kind(&report), "Contained", "{report:#}");
     Ok(report["incident"].as_str().unwrap().to_owned())
 }
 
-async fn released(lab: &Lab, incident: &str) -> Result<()> {
+pub async fn released(lab: &Lab, incident: &str) -> Result<()> {
     let output = lab.cordon(&["release", incident]).await?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
     Ok(())
@@ -106,119 +109,6 @@ async fn detectors_recorders_rules_and_flow_logs_are_on_again() -> Result<()> {
         released(&lab, &incident).await?;
     }
     assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new());
-    Ok(())
-}
-
-fn port_opened(lab: &Lab) -> Result<Value> {
-    record(lab, "exposure/port-opened-to-the-world", &[("/requestParameters/groupId", json!(lab.id("/open_group/id")))])
-}
-
-async fn rules_of(lab: &Lab) -> Result<Vec<String>> {
-    let of_group = json!({"Filters": [{"Name": "group-id", "Values": [lab.id("/open_group/id")]}]});
-    let rules = lab.call("ec2", "describe_security_group_rules", of_group).await?;
-    let rules = rules["SecurityGroupRules"].as_array().unwrap().iter().filter(|rule| rule["IsEgress"] == false);
-    let shown = |rule: &Value| {
-        let from = ["CidrIpv4", "CidrIpv6", "PrefixListId"].into_iter().find_map(|name| rule[name].as_str());
-        let from = from.or_else(|| rule["ReferencedGroupInfo"]["GroupId"].as_str()).unwrap_or_default();
-        format!("{} {from}", rule["FromPort"])
-    };
-    let mut rules: Vec<String> = rules.map(shown).collect();
-    rules.sort();
-    Ok(rules)
-}
-
-#[tokio::test]
-async fn only_the_rules_that_let_the_world_in_go_and_come_back() -> Result<()> {
-    let lab = lab(&["open_group"]).await?;
-    let before = lab.dump().await?;
-    let all = rules_of(&lab).await?;
-    let incident = contained(&lab, &port_opened(&lab)?).await?;
-    let closed = ["22 0.0.0.0/0", "22 ::/0"];
-    let left: Vec<String> = all.iter().filter(|rule| !closed.contains(&rule.as_str())).cloned().collect();
-    assert_eq!(rules_of(&lab).await?, left);
-    assert_eq!(all.len() - left.len(), 2);
-    released(&lab, &incident).await?;
-    assert_eq!(rules_of(&lab).await?, all);
-    assert_eq!(undeclared(&before, &lab.dump().await?), Vec::<String>::new());
-    Ok(())
-}
-
-/// What somebody opened who is contained himself is his trap: it goes back only if an operator insists.
-#[tokio::test]
-async fn what_an_attacker_opened_is_not_opened_again_without_a_word() -> Result<()> {
-    let lab = lab(&["open_group"]).await?;
-    contained(&lab, &lab.event("key-used-from-outside")?).await?;
-    let group = lab.id("/open_group/id").to_owned();
-    let record = json!({"eventName": "AuthorizeSecurityGroupIngress", "eventSource": "ec2.amazonaws.com", "readOnly": false,
-        "userIdentity": {"type": "IAMUser", "principalId": lab.id("/user/id"), "accountId": lab.account}, "requestParameters": {"groupId": group}});
-    lab.recorded(json!({"EventName": "AuthorizeSecurityGroupIngress", "EventSource": "ec2.amazonaws.com",
-        "Resources": [{"ResourceName": group}], "EventTime": cordon_support::samples::now_ms() / 1000 - 300, "CloudTrailEvent": record})).await?;
-    let incident = contained(&lab, &port_opened(&lab)?).await?;
-    let output = lab.cordon(&["release", &incident]).await?;
-    assert_eq!(output.status.code(), Some(3), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("--force"), "{output:?}");
-    assert!(!rules_of(&lab).await?.contains(&"22 0.0.0.0/0".to_owned()));
-    let output = lab.cordon(&["release", &incident, "--force"]).await?;
-    assert!(output.status.success(), "{output:?}");
-    assert!(rules_of(&lab).await?.contains(&"22 0.0.0.0/0".to_owned()));
-    Ok(())
-}
-
-/// AWS Config says that it is so: contained only if somebody was seen to change it, and it was no operator.
-#[tokio::test]
-async fn what_config_says_is_closed_only_where_the_change_was_seen() -> Result<()> {
-    for (author, expected) in
-        [(None, "AwaitingApproval"), (Some("eve"), "Contained"), (Some("ann"), "AwaitingApproval")]
-    {
-        let lab = lab(&["open_group"]).await?;
-        lab.put_policy(&format!("operators: [{{arn: 'arn:aws:iam::{}:user/ann'}}]", lab.account)).await?;
-        let group = lab.id("/open_group/id").to_owned();
-        if let Some(author) = author {
-            let record = json!({"eventName": "AuthorizeSecurityGroupIngress", "eventSource": "ec2.amazonaws.com", "readOnly": false,
-                "eventTime": "2026-11-20T09:15:04Z",
-                "userIdentity": {"type": "IAMUser", "principalId": "AIDACKCEVSQ6C2EXAMPLE", "accountId": lab.account,
-                    "arn": format!("arn:aws:iam::{}:user/{author}", lab.account)},
-                "requestParameters": {"groupId": group}});
-            lab.recorded(json!({"EventName": "AuthorizeSecurityGroupIngress", "EventSource": "ec2.amazonaws.com",
-                "Resources": [{"ResourceName": group}], "EventTime": cordon_support::samples::now_ms() / 1000 - 300,
-                "CloudTrailEvent": record}))
-                .await?;
-        }
-        let mut event = lab.config("ssh-opened")?;
-        event["detail"]["resourceId"] = json!(group);
-        let now = cordon::domain::Timestamp::from_millis(lab.clock.now_ms()).to_string();
-        event["detail"]["newEvaluationResult"]["resultRecordedTime"] = json!(now);
-        let report = lab.deliver(&event).await?;
-        assert_eq!(kind(&report), expected, "{author:?}: {report:#}");
-        // All ports are meant: the rule does not say which, and the policy declares 80 and 443.
-        assert_eq!(rules_of(&lab).await?.len(), if expected == "Contained" { 4 } else { 8 }, "{author:?}");
-    }
-    Ok(())
-}
-
-fn bucket_opened(lab: &Lab, bucket: &str) -> Result<Value> {
-    record(lab, "exposure/bucket-policy-public", &[("/requestParameters/bucketName", json!(lab.id(bucket)))])
-}
-
-#[tokio::test]
-async fn a_bucket_that_was_opened_is_blocked_and_its_settings_come_back() -> Result<()> {
-    let lab = lab(&["bucket"]).await?;
-    let before = lab.dump().await?;
-    let incident = contained(&lab, &bucket_opened(&lab, "/bucket")?).await?;
-    let block = lab.call("s3", "get_public_access_block", json!({"Bucket": lab.id("/bucket")})).await?;
-    let block = block["PublicAccessBlockConfiguration"].as_object().unwrap();
-    assert!(block.len() == 4 && block.values().all(|setting| setting == true), "{block:?}");
-    released(&lab, &incident).await?;
-    assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new());
-    // A person may name it.
-    let named =
-        lab.cordon(&["contain", "bucket", lab.id("/bucket"), "--region", "us-east-1", "--because", "a test"]).await?;
-    assert!(named.status.success(), "{}", String::from_utf8_lossy(&named.stderr));
-    let incidents = lab.incidents().await?;
-    let named = incidents.iter().find(|id| **id != incident).unwrap();
-    lab.recheck(named).await?;
-    let block = lab.call("s3", "get_public_access_block", json!({"Bucket": lab.id("/bucket")})).await?;
-    assert!(block["PublicAccessBlockConfiguration"].as_object().unwrap().values().all(|setting| setting == true));
     Ok(())
 }
 

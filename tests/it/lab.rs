@@ -291,6 +291,10 @@ impl Lab {
                 Ok(finding) => finding.id,
                 Err(outcome) => return Err(anyhow!("no finding: {outcome:?}")),
             },
+            Ingested::Scan(scan) => match cordon::detect::scanned(&scan) {
+                Ok(finding) => finding.id,
+                Err(outcome) => return Err(anyhow!("no finding: {outcome:?}")),
+            },
             other => return Err(anyhow!("no finding: {other:?}")),
         };
         Ok(cordon::domain::IncidentId::of(&self.account, &finding).to_string())

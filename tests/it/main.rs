@@ -24,6 +24,7 @@ macro_rules! rows {
     };
 }
 
+mod addresses;
 mod afterwards;
 mod alerts;
 mod architecture;
@@ -38,6 +39,7 @@ mod detectives;
 mod drift;
 mod durable;
 mod evasions;
+mod exposed;
 mod faults;
 mod gone;
 mod grants;

@@ -151,6 +151,26 @@ async fn several_actors_need_one_approval_of_the_whole() -> Result<()> {
     Ok(())
 }
 
+/// What is another account's is listed, and what is ours is contained.
+#[tokio::test]
+async fn of_two_accounts_only_what_is_ours_is_contained() -> Result<()> {
+    let lab = Lab::new(Setup { durable: true, interfaces: Some(1), ..Setup::default() }).await?;
+    let mut event = sequence(&lab)?;
+    let instance = lab.id("/victim/instance");
+    for resource in event["detail"]["service"]["detection"]["sequence"]["resources"].as_array_mut().unwrap() {
+        if resource["resourceType"] == "EC2_INSTANCE" {
+            resource["accountId"] = json!("999988887777");
+            resource["uid"] = json!(format!("arn:aws:ec2:us-east-1:999988887777:instance/{instance}"));
+        }
+    }
+    let report = lab.deliver(&event).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    assert!(is_denied(&lab).await? && !is_quarantined(&lab).await?);
+    let residual = report["residual"].to_string();
+    assert!(residual.contains(instance) && residual.contains("999988887777"), "{residual}");
+    Ok(())
+}
+
 /// More targets than the policy allows unattended: a person approves the whole.
 #[tokio::test]
 async fn more_targets_than_allowed_need_a_person() -> Result<()> {

@@ -1,8 +1,9 @@
 """Paths that are no part of AWS, on which a test sets up what no API of AWS takes.
 
 `POST /cordon-test/trail` adds events for LookupEvents, `session` opens a Session Manager session, `administer` and
-`trail_of_organization` make the account a member of an organization (`served_organization.py`), `held` says what a dump
-would find, and `forget` drops all that an account holds, because an account costs moto some 9 MB. The body is JSON with
+`trail_of_organization` make the account a member of an organization (`served_organization.py`), `share_group` makes a
+group another account's, `held` says what a dump would find, and `forget` drops all that an account holds, because an
+account costs moto some 9 MB. The body is JSON with
 `account`, `region` and what these functions take; the answer is JSON, with status 400 and `{"error": …}` when it was not
 understood. Only loopback addresses are answered. `world.py` is the client.
 """
@@ -38,6 +39,11 @@ def forget(account: str, _region: str, _body: dict[str, Any]) -> None:
             model.instances_tracked.clear()
 
 
+def share_group(account: str, region: str, body: dict[str, Any]) -> None:
+    """Where a VPC is shared, its participants see groups of others."""
+    ec2_backends[account][region].get_security_group_from_id(body["group"]).owner_id = body["owner"]
+
+
 # Where moto keeps the things of each part of a dump.
 PARTS: dict[str, tuple[BackendDict, Callable[[Any], Any]]] = {
     "trails": (cloudtrail_backends, lambda backend: backend.trails or organization_trails(backend)),
@@ -68,6 +74,7 @@ PRIVATE: dict[str, Callable[[str, str, dict[str, Any]], Any]] = {
     "forget": forget,
     "held": held,
     "session": add_session,
+    "share_group": share_group,
     "trail": add_events,
     "trail_of_organization": trail_of_organization,
 }

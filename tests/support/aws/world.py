@@ -72,6 +72,11 @@ def trail_of_organization(aws: Aws, region: str, request: dict[str, Any]) -> dic
     return aws.tell("trail_of_organization", {"region": region} | given)
 
 
+def share_group(aws: Aws, region: str, request: dict[str, Any]) -> None:
+    """Makes the security group `group` that of the account `owner`, as a participant of a shared VPC sees it."""
+    aws.tell("share_group", {"region": region, "group": request["group"], "owner": request["owner"]})
+
+
 def session(aws: Aws, region: str, request: dict[str, Any]) -> str:
     """Opens a Session Manager session on an instance, which takes an agent on it in AWS, and answers its id."""
     wanted = ("target", "owner", "id")
@@ -101,6 +106,7 @@ OPERATIONS = {
     "trail": trail,
     "session": session,
     "administer": administer,
+    "share_group": share_group,
     "trail_of_organization": trail_of_organization,
     "forget": forget,
 }

@@ -1,0 +1,266 @@
+//! What was opened is closed: seen by boto3, and opened again by the release as each page says.
+
+use crate::{
+    corrections::{contained, lab, record, released},
+    lab::{Lab, differences, kind, undeclared},
+};
+use anyhow::Result;
+use cordon_support::{Match, When};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+pub fn port_opened(lab: &Lab) -> Result<Value> {
+    record(lab, "exposure/port-opened-to-the-world", &[("/requestParameters/groupId", json!(lab.id("/open_group/id")))])
+}
+
+async fn rules_of(lab: &Lab) -> Result<Vec<String>> {
+    let of_group = json!({"Filters": [{"Name": "group-id", "Values": [lab.id("/open_group/id")]}]});
+    let rules = lab.call("ec2", "describe_security_group_rules", of_group).await?;
+    let rules = rules["SecurityGroupRules"].as_array().unwrap().iter().filter(|rule| rule["IsEgress"] == false);
+    let shown = |rule: &Value| {
+        let from = ["CidrIpv4", "CidrIpv6", "PrefixListId"].into_iter().find_map(|name| rule[name].as_str());
+        let from = from.or_else(|| rule["ReferencedGroupInfo"]["GroupId"].as_str()).unwrap_or_default();
+        format!("{} {from}", rule["FromPort"])
+    };
+    let mut rules: Vec<String> = rules.map(shown).collect();
+    rules.sort();
+    Ok(rules)
+}
+
+#[tokio::test]
+async fn only_the_rules_that_let_the_world_in_go_and_come_back() -> Result<()> {
+    let lab = lab(&["open_group"]).await?;
+    let before = lab.dump().await?;
+    let all = rules_of(&lab).await?;
+    let incident = contained(&lab, &port_opened(&lab)?).await?;
+    let closed = ["22 0.0.0.0/0", "22 ::/0"];
+    let left: Vec<String> = all.iter().filter(|rule| !closed.contains(&rule.as_str())).cloned().collect();
+    assert_eq!(rules_of(&lab).await?, left);
+    assert_eq!(all.len() - left.len(), 2);
+    released(&lab, &incident).await?;
+    assert_eq!(rules_of(&lab).await?, all);
+    assert_eq!(undeclared(&before, &lab.dump().await?), Vec::<String>::new());
+    Ok(())
+}
+
+/// What somebody opened who is contained himself is his trap: it goes back only if an operator insists.
+#[tokio::test]
+async fn what_an_attacker_opened_is_not_opened_again_without_a_word() -> Result<()> {
+    let lab = lab(&["open_group"]).await?;
+    contained(&lab, &lab.event("key-used-from-outside")?).await?;
+    let group = lab.id("/open_group/id").to_owned();
+    let record = json!({"eventName": "AuthorizeSecurityGroupIngress", "eventSource": "ec2.amazonaws.com", "readOnly": false,
+        "userIdentity": {"type": "IAMUser", "principalId": lab.id("/user/id"), "accountId": lab.account}, "requestParameters": {"groupId": group}});
+    lab.recorded(json!({"EventName": "AuthorizeSecurityGroupIngress", "EventSource": "ec2.amazonaws.com",
+        "Resources": [{"ResourceName": group}], "EventTime": cordon_support::samples::now_ms() / 1000 - 300, "CloudTrailEvent": record})).await?;
+    let incident = contained(&lab, &port_opened(&lab)?).await?;
+    let output = lab.cordon(&["release", &incident]).await?;
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("--force"), "{output:?}");
+    assert!(!rules_of(&lab).await?.contains(&"22 0.0.0.0/0".to_owned()));
+    let output = lab.cordon(&["release", &incident, "--force"]).await?;
+    assert!(output.status.success(), "{output:?}");
+    assert!(rules_of(&lab).await?.contains(&"22 0.0.0.0/0".to_owned()));
+    Ok(())
+}
+
+/// AWS Config says that it is so: contained only if somebody was seen to change it, and it was no operator.
+#[tokio::test]
+async fn what_config_says_is_closed_only_where_the_change_was_seen() -> Result<()> {
+    for (author, expected) in
+        [(None, "AwaitingApproval"), (Some("eve"), "Contained"), (Some("ann"), "AwaitingApproval")]
+    {
+        let lab = lab(&["open_group"]).await?;
+        lab.put_policy(&format!("operators: [{{arn: 'arn:aws:iam::{}:user/ann'}}]", lab.account)).await?;
+        let group = lab.id("/open_group/id").to_owned();
+        if let Some(author) = author {
+            let record = json!({"eventName": "AuthorizeSecurityGroupIngress", "eventSource": "ec2.amazonaws.com", "readOnly": false,
+                "eventTime": "2026-11-20T09:15:04Z",
+                "userIdentity": {"type": "IAMUser", "principalId": "AIDACKCEVSQ6C2EXAMPLE", "accountId": lab.account,
+                    "arn": format!("arn:aws:iam::{}:user/{author}", lab.account)},
+                "requestParameters": {"groupId": group}});
+            lab.recorded(json!({"EventName": "AuthorizeSecurityGroupIngress", "EventSource": "ec2.amazonaws.com",
+                "Resources": [{"ResourceName": group}], "EventTime": cordon_support::samples::now_ms() / 1000 - 300,
+                "CloudTrailEvent": record}))
+                .await?;
+        }
+        let mut event = lab.config("ssh-opened")?;
+        event["detail"]["resourceId"] = json!(group);
+        let now = cordon::domain::Timestamp::from_millis(lab.clock.now_ms()).to_string();
+        event["detail"]["newEvaluationResult"]["resultRecordedTime"] = json!(now);
+        let report = lab.deliver(&event).await?;
+        assert_eq!(kind(&report), expected, "{author:?}: {report:#}");
+        // All ports are meant: the rule does not say which, and the policy declares 80 and 443.
+        assert_eq!(rules_of(&lab).await?.len(), if expected == "Contained" { 4 } else { 8 }, "{author:?}");
+    }
+    Ok(())
+}
+
+pub fn bucket_opened(lab: &Lab, bucket: &str) -> Result<Value> {
+    record(lab, "exposure/bucket-policy-public", &[("/requestParameters/bucketName", json!(lab.id(bucket)))])
+}
+
+#[tokio::test]
+async fn a_bucket_that_was_opened_is_blocked_and_its_settings_come_back() -> Result<()> {
+    let lab = lab(&["bucket"]).await?;
+    let before = lab.dump().await?;
+    let incident = contained(&lab, &bucket_opened(&lab, "/bucket")?).await?;
+    let block = lab.call("s3", "get_public_access_block", json!({"Bucket": lab.id("/bucket")})).await?;
+    let block = block["PublicAccessBlockConfiguration"].as_object().unwrap();
+    assert!(block.len() == 4 && block.values().all(|setting| setting == true), "{block:?}");
+    released(&lab, &incident).await?;
+    assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new());
+    // A person may name it.
+    let named =
+        lab.cordon(&["contain", "bucket", lab.id("/bucket"), "--region", "us-east-1", "--because", "a test"]).await?;
+    assert!(named.status.success(), "{}", String::from_utf8_lossy(&named.stderr));
+    let incidents = lab.incidents().await?;
+    let named = incidents.iter().find(|id| **id != incident).unwrap();
+    lab.recheck(named).await?;
+    let block = lab.call("s3", "get_public_access_block", json!({"Bucket": lab.id("/bucket")})).await?;
+    assert!(block["PublicAccessBlockConfiguration"].as_object().unwrap().values().all(|setting| setting == true));
+    Ok(())
+}
+
+async fn is_blocked(lab: &Lab, bucket: &str) -> Result<bool> {
+    let blocks = lab.call("s3", "get_public_access_block", json!({"Bucket": bucket})).await;
+    let Ok(blocks) = blocks else { return Ok(false) };
+    let settings = blocks["PublicAccessBlockConfiguration"].as_object().cloned().unwrap_or_default();
+    Ok(settings.len() == 4 && settings.values().all(|setting| setting == true))
+}
+
+fn now(lab: &Lab) -> Value {
+    json!(cordon::domain::Timestamp::from_millis(lab.clock.now_ms()).to_string())
+}
+
+/// Whichever of the three sources has it, and whichever way it was opened.
+#[tokio::test]
+async fn a_bucket_is_blocked_whoever_tells_of_it() -> Result<()> {
+    let contain = "{critical: contain, high: contain, medium: contain, low: contain}";
+    for source in ["guardduty", "acl", "guard-lifted", "config"] {
+        let lab = lab(&["bucket"]).await?;
+        lab.put_policy(&format!("modes: {{exposed-bucket: {contain}}}")).await?;
+        let bucket = lab.id("/bucket").to_owned();
+        let before = lab.dump().await?;
+        let event = match source {
+            "guardduty" => {
+                let mut event = lab.event("bucket-public")?;
+                event["detail"]["resource"]["s3BucketDetails"][0]["name"] = json!(bucket);
+                event["detail"]["resource"]["s3BucketDetails"][0]["arn"] = json!(format!("arn:aws:s3:::{bucket}"));
+                event
+            }
+            "acl" => record(&lab, "exposure/bucket-acl-public", &[("/requestParameters/bucketName", json!(bucket))])?,
+            "guard-lifted" => {
+                record(&lab, "exposure/bucket-guard-lifted", &[("/requestParameters/bucketName", json!(bucket))])?
+            }
+            _ => {
+                let record = json!({"eventName": "PutBucketPolicy", "eventSource": "s3.amazonaws.com", "readOnly": false,
+                    "eventTime": "2026-11-20T09:15:04Z",
+                    "userIdentity": {"type": "IAMUser", "principalId": "AIDACKCEVSQ6C2EXAMPLE", "accountId": lab.account,
+                        "arn": format!("arn:aws:iam::{}:user/eve", lab.account)},
+                    "requestParameters": {"bucketName": bucket}});
+                lab.recorded(json!({"EventName": "PutBucketPolicy", "EventSource": "s3.amazonaws.com",
+                    "Resources": [{"ResourceName": bucket}], "EventTime": cordon_support::samples::now_ms() / 1000 - 300,
+                    "CloudTrailEvent": record}))
+                    .await?;
+                let mut event = lab.config("bucket-public")?;
+                event["detail"]["resourceId"] = json!(bucket);
+                event["detail"]["newEvaluationResult"]["resultRecordedTime"] = now(&lab);
+                event
+            }
+        };
+        let report = lab.deliver(&event).await?;
+        assert_eq!(
+            (kind(&report), &report["playbook"]),
+            ("Contained", &json!("exposed-bucket")),
+            "{source}: {report:#}"
+        );
+        assert!(is_blocked(&lab, &bucket).await?, "{source}");
+        released(&lab, report["incident"].as_str().unwrap()).await?;
+        assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new(), "{source}");
+    }
+    Ok(())
+}
+
+/// Rules that refer to a group, however open the group is by its other rules.
+#[tokio::test]
+async fn a_rule_for_a_group_is_no_exposure() -> Result<()> {
+    let lab = lab(&["open_group"]).await?;
+    let mut event = port_opened(&lab)?;
+    let permission = &mut event["detail"]["requestParameters"]["ipPermissions"]["items"][0];
+    permission["ipRanges"] = json!({});
+    permission["ipv6Ranges"] = json!({});
+    permission["groups"] = json!({"items": [{"groupId": "sg-0a1b2c3d4e5f60719", "userId": lab.account}]});
+    let before = lab.dump().await?;
+    let report = lab.deliver(&event).await?;
+    assert!(["Observed", "Ignored"].contains(&kind(&report)), "{report:#}");
+    assert_ne!(report["situation"], "exposed-port", "{report:#}");
+    assert_eq!(lab.changes(), Vec::<String>::new());
+    assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new());
+    Ok(())
+}
+
+/// Somebody else takes one of the rules away between the look and the cut: that one is done, the others go, and a release opens what
+/// Cordon closed and no more.
+#[tokio::test]
+async fn a_rule_that_goes_by_itself_is_no_failure() -> Result<()> {
+    let mut lab = lab(&["open_group"]).await?;
+    let all = rules_of(&lab).await?;
+    let event = port_opened(&lab)?;
+    lab.kill_at(&event, Match::operation("RevokeSecurityGroupIngress"), When::Before).await?;
+    let revoke = json!({"GroupId": lab.id("/open_group/id"), "IpPermissions": [
+        {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]});
+    lab.call("ec2", "revoke_security_group_ingress", revoke).await?;
+    lab.restart("contain").await?;
+    lab.clock.advance(Duration::from_secs(5))?;
+    let report = lab.deliver(&event).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    let left = rules_of(&lab).await?;
+    assert!(!left.iter().any(|rule| rule.starts_with("22 0.0.0.0/0") || rule.starts_with("22 ::/0")), "{left:?}");
+    assert_eq!(all.len() - left.len(), 2);
+    Ok(())
+}
+
+/// A bucket of that name is somebody else's, or was made since.
+#[tokio::test]
+async fn a_bucket_of_another_is_not_touched() -> Result<()> {
+    let lab = lab(&["bucket"]).await?;
+    let other = format!("others-{}", lab.account);
+    let stranger = format!("9{}", &lab.account[1..]);
+    lab.boto3.call(&stranger, "s3", "create_bucket", json!({"Bucket": other})).await?;
+    let event = record(&lab, "exposure/bucket-policy-public", &[("/requestParameters/bucketName", json!(other))])?;
+    let report = lab.deliver(&event).await?;
+    assert_eq!(kind(&report), "Declined", "{report:#}");
+    assert!(report["outcome"].to_string().contains("vanished"), "{report:#}");
+    assert_eq!(lab.changes(), Vec::<String>::new());
+    let block = lab.boto3.call(&stranger, "s3", "get_public_access_block", json!({"Bucket": other})).await;
+    assert!(block.is_err(), "{block:?}");
+    lab.boto3.call(&stranger, "s3", "delete_bucket", json!({"Bucket": other})).await?;
+
+    // One that was made after it was seen has only the name.
+    let mut earlier = bucket_opened(&lab, "/bucket")?;
+    let then = cordon::domain::Timestamp::from_millis(lab.clock.now_ms() - 600_000).to_string();
+    earlier["detail"]["eventTime"] = json!(then);
+    let report = lab.deliver(&earlier).await?;
+    assert_eq!(kind(&report), "Declined", "{report:#}");
+    assert!(report["outcome"].to_string().contains("it is another one"), "{report:#}");
+    assert_eq!(lab.changes(), Vec::<String>::new());
+    assert!(!is_blocked(&lab, lab.id("/bucket")).await?);
+    Ok(())
+}
+
+/// In a shared VPC one sees groups that one does not own.
+#[tokio::test]
+async fn a_group_of_another_account_is_declined() -> Result<()> {
+    let lab = lab(&["open_group"]).await?;
+    let group = lab.id("/open_group/id");
+    lab.boto3
+        .request(json!({"op": "share_group", "account": lab.account, "group": group, "owner": "999988887777"}))
+        .await?;
+    let report = lab.deliver(&port_opened(&lab)?).await?;
+    assert_eq!(kind(&report), "Declined", "{report:#}");
+    let said = report["outcome"].to_string();
+    assert!(said.contains("foreign-group") && said.contains("belongs to account 999988887777"), "{report:#}");
+    assert_eq!(lab.changes(), Vec::<String>::new());
+    Ok(())
+}
