@@ -25,6 +25,9 @@ pub enum Decision {
     },
 }
 
+/// Of one incident, over all events of it: their report is one item of the table.
+const MOST_TARGETS: usize = 100;
+
 /// All that treating an incident takes. It is kept, so that a recheck can go on where the event is gone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Treatment {
@@ -98,24 +101,37 @@ impl Treatment {
         self.whole().granted.contains(&target.key())
     }
 
-    /// A finding that comes again may name others: whoever was a target of the incident stays one.
+    pub fn has(&self, target: &Target) -> bool {
+        let key = target.key();
+        self.targets().any(|one| one.key() == key)
+    }
+
+    /// A finding that comes again may name others: whoever was a target of the incident stays one. What is new and finds no room is not
+    /// in it, and must not be touched for it.
     pub fn with_targets_of(mut self, known: &Self) -> Self {
-        let is = |key: &str, one: &Self| one.targets().any(|target| target.key() == key);
-        let gone: Vec<Target> = known.targets().filter(|target| !is(&target.key(), &self)).cloned().collect();
-        if gone.is_empty() {
+        if known.targets().all(|target| self.has(target)) {
             return self;
         }
-        let first = self.target.key();
-        // What is held must not be lost to what is new.
-        let (mut also, fresh): (Vec<_>, Vec<_>) = (gone, std::mem::take(&mut self.also));
-        also.extend(fresh);
-        also.truncate(triage::MOST_TARGETS - 1);
-        self.granted.extend(known.granted.iter().filter(|key| **key != first).cloned());
+        let fresh: Vec<Target> = self.targets().filter(|target| !known.has(target)).cloned().collect();
+        let mut all: Vec<Target> = known.targets().cloned().collect();
+        all.extend(fresh.into_iter().take(MOST_TARGETS.saturating_sub(all.len())));
+        let acted =
+            |one: &Self, key: &str| one.targets().any(|target| target.key() == key) && !one.granted.contains(key);
+        let granted = self.granted.union(&known.granted);
         // Whoever acted himself is no victim any more.
-        self.granted.retain(|key| known.granted.contains(key) || !is(key, known));
-        self.also = also;
-        self.report.target = Some(self.targets().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+        self.granted = granted.filter(|key| !acted(&self, key) && !acted(known, key)).cloned().collect();
+        self.report.target = Some(all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+        self.target = all.remove(0);
+        self.also = all;
         self
+    }
+
+    /// What newer evidence says, and the targets of both.
+    pub fn joined_with(self, known: &Self) -> Self {
+        match known.evidence_from > self.evidence_from {
+            true => known.clone().with_targets_of(&self),
+            false => self.with_targets_of(known),
+        }
     }
 
     /// The same, a target each; itself where it has only one.

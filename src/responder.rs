@@ -199,7 +199,8 @@ impl Responder {
         };
         // An approval that nobody acted on in its time is none.
         let approval = approval.current(rules.policy.approval_expiry(), self.now());
-        if rejected.is_some() && approval.is_empty() && !any_held {
+        let is_over = rejected.is_some_and(|no| case.targets().all(|target| no.is_about(target)));
+        if is_over && approval.is_empty() && !any_held {
             return Ok(self.concluded(ended("rejected", format!("an operator rejected incident {id}"))).await);
         }
         let looks = parts.into_iter().filter_map(|(mut part, is_held)| {
@@ -255,8 +256,13 @@ impl Responder {
                     if rules?.stamp() != case.rules {
                         return Err(Retry::RulesChanged);
                     }
-                    opened?;
-                    let report = self.unless_rejected(case, report?).await?;
+                    let whole = opened?.treatment.filter(|whole| case.part_of.is_none() && whole.targets().count() > 1);
+                    let report = match whole {
+                        // Other events of the incident named others: people are shown, and asked about, all of them.
+                        Some(whole) if case.also.is_empty() => self.stand(&whole).await?,
+                        _ => report?,
+                    };
+                    let report = self.unless_rejected(case, report).await?;
                     let report = self.unless_asked_already(case, report).await?;
                     // Of a part people hear with the whole.
                     if case.part_of.is_none() {

@@ -139,7 +139,7 @@ fn page(record: &IncidentRecord, containments: &[Containment]) -> String {
         lines.push(format!("held by    {of}{held}"));
         lines.extend(containment.released.map(|at| format!("released   {at}")));
     }
-    if let Some(Rejected { plan, by, because, at }) = &record.rejected {
+    if let Some(Rejected { plan, by, because, at, .. }) = &record.rejected {
         lines.push(format!("rejected   plan {plan} at {at} by {by}: {because}"));
     }
     // What Cordon did and what people did, as it came.

@@ -152,12 +152,9 @@ impl Journal for MemoryJournal {
         };
         let mut content = self.content();
         let record = content.incidents.entry(id.clone()).or_insert_with(fresh);
-        let from = |treatment: &Treatment| treatment.evidence_from;
-        if let Some(treatment) = treatment
-            && record.treatment.as_ref().map(from).is_none_or(|known| known <= from(treatment))
-        {
+        if let Some(treatment) = treatment {
             record.treatment = Some(match &record.treatment {
-                Some(known) => treatment.clone().with_targets_of(known),
+                Some(known) => treatment.clone().joined_with(known),
                 None => treatment.clone(),
             });
         }

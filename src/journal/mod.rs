@@ -183,9 +183,16 @@ pub struct Rejected {
     pub by: String,
     pub because: String,
     pub at: Timestamp,
+    /// The keys of the targets that were not held; all where there is none.
+    #[serde(default)]
+    pub targets: BTreeSet<String>,
 }
 
 impl Rejected {
+    pub fn is_about(&self, target: &Target) -> bool {
+        self.targets.is_empty() || self.targets.contains(&target.key())
+    }
+
     pub fn reason(&self) -> Reason {
         Reason::new("rejected", format!("rejected by {}: {}", self.by, self.because))
     }

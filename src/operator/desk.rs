@@ -219,14 +219,20 @@ impl Desk {
             return Ok(Err(refusal("not-waiting", why)));
         }
         let approval = record.approval.current(self.rules.read().await?.policy.approval_expiry(), self.now());
-        let mut is_held = false;
+        let (mut is_held, mut targets) = (false, BTreeSet::new());
         for target in record.treatment.iter().flat_map(Treatment::targets) {
             let known = self.journal.read(&target.key()).await?;
-            is_held |= known.is_some_and(|known| known.is_held() && known.holders.contains(id));
+            match known.is_some_and(|known| known.is_held() && known.holders.contains(id)) {
+                true => is_held = true,
+                false => drop(targets.insert(target.key())),
+            }
         }
         // Whoever is not asked any more cannot say no; what he wants then is a release.
         let was_contained = report.outcome.kind == OutcomeKind::AwaitingApproval && is_held;
-        if approval.plan.is_some() || was_contained {
+        // What was asked about anew since is another plan.
+        let names_it =
+            |approved: &Approved| approved.names(plan) || report.plans.iter().any(|part| approved.names(part));
+        if approval.plan.as_ref().is_some_and(names_it) || was_contained {
             let why =
                 format!("incident {id} was approved or contained meanwhile: look again, and release it if need be");
             return Ok(Err(refusal("approved", why)));
@@ -238,7 +244,7 @@ impl Desk {
             )));
         }
         let (by, now) = (who.arn.to_string(), self.now());
-        let rejected = Rejected { plan: plan.to_owned(), by, because: because.to_owned(), at: now };
+        let rejected = Rejected { plan: plan.to_owned(), by, because: because.to_owned(), at: now, targets };
         // An approval that is over by now must not outlive the no.
         self.journal.approve(id, &Approval::default()).await?;
         self.journal.reject(id, &rejected).await?;

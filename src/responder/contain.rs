@@ -11,7 +11,7 @@ use crate::{
     domain::{IncidentId, Outcome, OutcomeKind, Reason, Report, ResidualRisk, Target, Timestamp, Way},
     engine::{Course, Looks, May, Worker},
     guard::{self, Verdict},
-    journal::{Approval, Claim, Containment, GivenBack, Inbox, JournalError, joined},
+    journal::{Approval, Claim, Containment, GivenBack, Inbox, IncidentRecord, JournalError, joined},
     notify::Notification,
     playbooks::{CUT, Plan, PlannedStep},
     policy::Mode,
@@ -91,11 +91,22 @@ impl Responder {
             return answer;
         }
         // What a person rejected is not done unattended, whatever has changed since.
-        let is_rejected = opened.as_ref().is_ok_and(|record| record.rejected.is_some());
+        let says_no = |record: &IncidentRecord| record.rejected.as_ref().is_some_and(|no| no.is_about(&case.target));
+        let is_rejected = opened.as_ref().is_ok_and(says_no);
         let asked_first = Treatment { mode: case.mode.min(Mode::Approve), ..case.clone() };
         let case = if is_rejected { &asked_first } else { case };
         let worker = Worker::new(aws, self.journal(), &self.clock, lease, since, deadline, May::Tighten);
-        let released = released(case, known.as_deref(), occasion);
+        // What is not recorded would be looked after and released by nobody.
+        let no_room = |record: &IncidentRecord| record.treatment.as_ref().is_some_and(|whole| !whole.has(&case.target));
+        let no_room = opened.as_ref().is_ok_and(no_room).then(|| {
+            let why = format!(
+                "incident {} has as many targets as it takes: contain this one by `cordon contain`",
+                case.incident
+            );
+            Outcome::because(OutcomeKind::NotContained, "too-many-targets", why)
+        });
+        let is_unlisted = no_room.is_some();
+        let released = no_room.or_else(|| released(case, known.as_deref(), occasion));
         let looks = if *occasion == Occasion::Recheck { Looks::Again } else { Looks::Anew };
         let mut course = Course::of(&case.target, &case.incident, known, looks);
         course.join(&inbox);
@@ -129,6 +140,9 @@ impl Responder {
         let answer = answer.unwrap_or_else(|| Err(JournalError::LeaseLost(key).into()));
         self.hand_over(case, &answer, &inbox).await;
         let report = answer?;
+        if is_unlisted {
+            self.tell_once(&report).await?;
+        }
         self.keep_joined(case, &report).await?;
         Ok(report)
     }

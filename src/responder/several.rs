@@ -49,6 +49,11 @@ impl Responder {
             };
             reports.push((part, report));
         }
+        let record = self.journal().incident(&case.incident).await?;
+        let known = record.as_ref().and_then(|record| record.report.as_ref()?.investigation.clone());
+        // Other events of the incident may have named others.
+        let whole = record.and_then(|record| record.treatment);
+        let case = whole.as_ref().unwrap_or(case);
         // Of those for which there was no occasion it is said how they stand.
         for part in case.parts() {
             if !reports.iter().any(|(looked, _)| looked.target == part.target) {
@@ -72,8 +77,6 @@ impl Responder {
         let mut report = merge(case, &reports);
         if report.investigation.is_some() {
             // Targets that a person agreed to later are looked into later.
-            let known = self.journal().incident(&case.incident).await?.and_then(|record| record.report);
-            let known = known.and_then(|report| report.investigation);
             report.investigation = known.into_iter().chain(report.investigation).reduce(Investigation::and);
         }
         let report = self.unless_rejected(case, report).await?;
@@ -119,6 +122,13 @@ impl Responder {
         if parts.len() <= 1 {
             return self.analyst.observe(case).await;
         }
+        let looked = self.observe_each(parts.iter()).await?;
+        Ok(merge(case, &parts.into_iter().zip(looked).collect::<Vec<_>>()))
+    }
+
+    /// How all targets of an incident stand.
+    pub(super) async fn stand(&self, case: &Treatment) -> Result<Report, SurveyFailed> {
+        let parts = case.parts();
         let looked = self.observe_each(parts.iter()).await?;
         Ok(merge(case, &parts.into_iter().zip(looked).collect::<Vec<_>>()))
     }

@@ -101,8 +101,8 @@ pub fn caller(finding: &Finding) -> Option<Subject> {
     Some(Subject::new(account, call.caller.clone(), id))
 }
 
-/// Targets of one incident: all are surveyed within one invocation, and their report is one item of the table.
-pub const MOST_TARGETS: usize = 20;
+/// Targets of one event: all are surveyed within one invocation.
+const MOST_TARGETS: usize = 20;
 
 /// Addresses of one finding that are blocked.
 const MOST_ADDRESSES: usize = 5;

@@ -10,7 +10,7 @@ mod types;
 
 pub use assess::{Assessment, Context, assess};
 pub use classify::classify;
-pub use correlate::{MOST_TARGETS, NOT_NAMED, Targets, actor, members, targets};
+pub use correlate::{NOT_NAMED, Targets, actor, members, targets};
 pub use rows::ROWS;
 pub use types::TYPES;
 

@@ -233,3 +233,39 @@ async fn it_is_he_who_was_meant() -> Result<()> {
     assert!(report["residual"].to_string().contains("whoever granted it is not contained"), "{report:#}");
     Ok(())
 }
+
+/// Sessions of one role that do the same are one incident, in whatever order their events come: each is asked about, contained and released.
+#[tokio::test]
+async fn sessions_of_one_incident_are_all_in_it() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let before = lab.dump().await?;
+    let (role, id) = (lab.id("/role_app/name").to_owned(), lab.id("/role_app/id").to_owned());
+    let by = |session: &str, ago: i64| -> Result<Value> {
+        let mut event = lab.record("iam/admin-granted")?;
+        event["detail"]["userIdentity"] = json!({"type": "AssumedRole", "principalId": format!("{id}:{session}"),
+            "arn": format!("arn:aws:sts::{}:assumed-role/{role}/{session}", lab.account), "accountId": lab.account,
+            "accessKeyId": "ASIAIOSFODNN7EXAMPLE",
+            "sessionContext": {"sessionIssuer": {"type": "Role", "principalId": id, "userName": role, "accountId": lab.account,
+                "arn": format!("arn:aws:iam::{}:role/{role}", lab.account)}}});
+        event["detail"]["eventTime"] = at(&lab, ago);
+        Ok(event)
+    };
+    let first = lab.deliver(&by("one", 10)?).await?;
+    assert_eq!(kind(&first), "AwaitingApproval", "{first:#}");
+    // The later event was the earlier call.
+    let report = lab.deliver(&by("two", 40)?).await?;
+    assert_eq!((kind(&report), &report["incident"]), ("AwaitingApproval", &first["incident"]), "{report:#}");
+    let incident = report["incident"].as_str().unwrap();
+    for session in [":one", ":two"] {
+        assert!(report["steps"].to_string().contains(session), "{session}: {report:#}");
+    }
+    assert!(lab.cordon(&["approve", incident]).await?.status.success());
+    lab.recheck(incident).await?;
+    let policies = lab.call("iam", "list_role_policies", json!({"RoleName": role})).await?;
+    let denies = |policies: &Value| policies.to_string().matches("CordonDeny").count();
+    assert_eq!(denies(&policies), 2, "{:#}", lab.shown(incident).await?);
+    let output = lab.cordon(&["release", incident]).await?;
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(undeclared(&before, &lab.dump().await?), Vec::<String>::new());
+    Ok(())
+}

@@ -4,7 +4,7 @@ use super::{DynamoJournal, SCHEMA, V, key, millis, record, text};
 use crate::{
     aws::{AwsError, classify},
     decision::Treatment,
-    domain::{IncidentId, Target, Timestamp},
+    domain::{IncidentId, Target, Text, Timestamp},
     journal::{IncidentRecord, JournalError},
 };
 use aws_sdk_dynamodb::{operation::update_item::builders::UpdateItemFluentBuilder, types::ReturnValue};
@@ -25,26 +25,31 @@ impl DynamoJournal {
         };
         // A finding is published again with more evidence, and more may be allowed for it then.
         let call = self.treat(id, treatment, now)?.condition_expression(
-            "(attribute_not_exists(#schema) OR #schema = :schema) AND (attribute_not_exists(evidence) OR (evidence <= :evidence AND (attribute_not_exists(targets) OR targets = :targets)))",
+            "(attribute_not_exists(#schema) OR #schema = :schema) AND (attribute_not_exists(evidence) OR (evidence <= :evidence AND targets = :targets))",
         );
         let mut opened = self.or_known(id, call).await?;
-        // Or it names other targets than it did.
         for _ in 0..MOST_TRIES {
-            let Some(known) = &opened.treatment else { break };
-            if known == treatment || known.evidence_from > treatment.evidence_from || keys(known) == keys(treatment) {
-                break;
+            // Or it names others than it did, or is older than what is known.
+            let Some(known) = &opened.treatment else { return Ok(opened) };
+            let merged = treatment.clone().joined_with(known);
+            if merged == *known {
+                return Ok(opened);
             }
-            let merged = treatment.clone().with_targets_of(known);
             let call = self
                 .treat(id, &merged, now)?
                 .expression_attribute_values(":known", V::S(keys(known)))
-                .condition_expression("#schema = :schema AND evidence <= :evidence AND targets = :known");
+                .condition_expression("#schema = :schema AND evidence <= :evidence AND (attribute_not_exists(targets) OR targets = :known)");
             opened = self.or_known(id, call).await?;
-            if opened.treatment.as_ref() == Some(&merged) {
-                break;
-            }
         }
-        Ok(opened)
+        // Others come between each time: nothing may be done for what is not recorded, and a repeat can help.
+        match opened.treatment.as_ref().is_some_and(|known| treatment.clone().joined_with(known) == *known) {
+            true => Ok(opened),
+            false => Err(AwsError::Conflict {
+                operation: "dynamodb:UpdateItem",
+                message: Text::new("other events of the incident came between"),
+            }
+            .into()),
+        }
     }
 
     fn head(&self, id: &IncidentId, now: Timestamp) -> UpdateItemFluentBuilder {
