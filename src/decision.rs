@@ -106,32 +106,33 @@ impl Treatment {
         self.targets().any(|one| one.key() == key)
     }
 
-    /// A finding that comes again may name others: whoever was a target of the incident stays one. What is new and finds no room is not
-    /// in it, and must not be touched for it.
-    pub fn with_targets_of(mut self, known: &Self) -> Self {
-        if known.targets().all(|target| self.has(target)) {
-            return self;
+    /// A finding that comes again may name others: whoever was a target of the incident stays one. The rest is as the newer evidence says.
+    /// What is new and finds no room is not in it, and must not be touched for it.
+    pub fn joined_with(&self, recorded: &Self) -> Self {
+        let (newer, older) =
+            if recorded.evidence_from > self.evidence_from { (recorded, self) } else { (self, recorded) };
+        let mut joined = newer.clone();
+        if older.targets().all(|target| newer.has(target)) {
+            return joined;
         }
-        let fresh: Vec<Target> = self.targets().filter(|target| !known.has(target)).cloned().collect();
-        let mut all: Vec<Target> = known.targets().cloned().collect();
-        all.extend(fresh.into_iter().take(MOST_TARGETS.saturating_sub(all.len())));
+        let keys: Vec<String> = newer.targets().map(Target::key).collect();
+        // What the newer says of it is nearer to how it is now.
+        let now = |target: &Target| {
+            let at = keys.iter().position(|key| *key == target.key());
+            at.and_then(|at| newer.targets().nth(at)).unwrap_or(target).clone()
+        };
+        let mut all: Vec<Target> = recorded.targets().map(now).collect();
+        let fresh = self.targets().filter(|target| !recorded.has(target));
+        all.extend(fresh.take(MOST_TARGETS.saturating_sub(all.len())).cloned());
+        // Whoever acted himself is no victim any more.
         let acted =
             |one: &Self, key: &str| one.targets().any(|target| target.key() == key) && !one.granted.contains(key);
-        let granted = self.granted.union(&known.granted);
-        // Whoever acted himself is no victim any more.
-        self.granted = granted.filter(|key| !acted(&self, key) && !acted(known, key)).cloned().collect();
-        self.report.target = Some(all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
-        self.target = all.remove(0);
-        self.also = all;
-        self
-    }
-
-    /// What newer evidence says, and the targets of both.
-    pub fn joined_with(self, known: &Self) -> Self {
-        match known.evidence_from > self.evidence_from {
-            true => known.clone().with_targets_of(&self),
-            false => self.with_targets_of(known),
-        }
+        let granted = newer.granted.union(&older.granted);
+        joined.granted = granted.filter(|key| !acted(newer, key) && !acted(older, key)).cloned().collect();
+        joined.report.target = Some(all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+        joined.target = all.remove(0);
+        joined.also = all;
+        joined
     }
 
     /// The same, a target each; itself where it has only one.

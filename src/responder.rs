@@ -259,7 +259,13 @@ impl Responder {
                     let whole = opened?.treatment.filter(|whole| case.part_of.is_none() && whole.targets().count() > 1);
                     let report = match whole {
                         // Other events of the incident named others: people are shown, and asked about, all of them.
-                        Some(whole) if case.also.is_empty() => self.stand(&whole).await?,
+                        Some(whole) if case.also.is_empty() => match self.stand(&whole).await {
+                            Ok(whole) => whole,
+                            Err(error) => {
+                                tracing::error!(%error, "people are shown this target alone");
+                                report?
+                            }
+                        },
                         _ => report?,
                     };
                     let report = self.unless_rejected(case, report).await?;

@@ -17,12 +17,14 @@ impl Text {
     pub const MAX: usize = 300;
 
     pub fn new(raw: &str) -> Self {
-        let mut kept: String = raw.chars().take(Self::MAX + 1).map(|c| if is_printable(c) { c } else { ' ' }).collect();
-        if raw.chars().nth(Self::MAX).is_some() {
+        let clean: String = raw.chars().take(Self::MAX + 1).map(|c| if is_printable(c) { c } else { ' ' }).collect();
+        // A mail client would make a link of it, for a tired person to click.
+        let mut kept = clean.replace("://", "[:]//");
+        // Last, so that what is read again is what was kept.
+        if kept.chars().nth(Self::MAX).is_some() {
             kept = kept.chars().take(Self::MAX - 1).chain(['…']).collect();
         }
-        // A mail client would make a link of it, for a tired person to click.
-        Self(kept.replace("://", "[:]//"))
+        Self(kept)
     }
 
     pub fn as_str(&self) -> &str {
@@ -56,6 +58,15 @@ pub fn fingerprint(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_kept_is_read_again_as_it_was() {
+        for length in Text::MAX - 12..Text::MAX + 3 {
+            let kept = Text::new(&format!("{}://x.example ://", "ä".repeat(length)));
+            assert_eq!(Text::new(kept.as_str()), kept, "{length}");
+            assert!(kept.as_str().chars().count() <= Text::MAX && !kept.as_str().contains("://"), "{length}");
+        }
+    }
 
     #[test]
     fn what_an_attacker_writes_cannot_forge_lines_links_or_length() {

@@ -154,7 +154,7 @@ impl Journal for MemoryJournal {
         let record = content.incidents.entry(id.clone()).or_insert_with(fresh);
         if let Some(treatment) = treatment {
             record.treatment = Some(match &record.treatment {
-                Some(known) => treatment.clone().joined_with(known),
+                Some(known) => treatment.joined_with(known),
                 None => treatment.clone(),
             });
         }

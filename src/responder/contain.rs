@@ -141,7 +141,9 @@ impl Responder {
         self.hand_over(case, &answer, &inbox).await;
         let report = answer?;
         if is_unlisted {
-            self.tell_once(&report).await?;
+            // Beside the incident's own report, which is about those that it has.
+            let day = self.now().millis().div_euclid(86_400_000);
+            self.tell_marked(&format!("no-room#{}#{day}", case.incident), &Notification::of(&report)).await;
         }
         self.keep_joined(case, &report).await?;
         Ok(report)

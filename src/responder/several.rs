@@ -56,10 +56,19 @@ impl Responder {
         let case = whole.as_ref().unwrap_or(case);
         // Of those for which there was no occasion it is said how they stand.
         for part in case.parts() {
-            if !reports.iter().any(|(looked, _)| looked.target == part.target) {
-                let stands = self.analyst.observe(&part).await?;
-                reports.push((part, stands));
+            if reports.iter().any(|(looked, _)| looked.target.key() == part.target.key()) {
+                continue;
             }
+            // What was done of the others is told all the same.
+            let stands = match self.analyst.observe(&part).await {
+                Ok(stands) => stands,
+                Err(error) => {
+                    let why = format!("it could not be looked at: {error}");
+                    failed = failed.or(Some(error.into()));
+                    part.report(Outcome::because(OutcomeKind::NotContained, "tried-again", why))
+                }
+            };
+            reports.push((part, stands));
         }
         // What could not be looked at again is no news; that it was not contained at first is.
         if let Some(error) = failed.take_if(|_| !is_delivery) {

@@ -12,6 +12,13 @@ use aws_sdk_dynamodb::{operation::update_item::builders::UpdateItemFluentBuilder
 /// How often another worker may come between.
 const MOST_TRIES: usize = 3;
 
+/// The item of an incident.
+enum Entered {
+    Written(IncidentRecord),
+    /// As it was: it did not meet the condition.
+    Known(IncidentRecord),
+}
+
 impl DynamoJournal {
     pub(super) async fn open_incident(
         &self,
@@ -21,7 +28,9 @@ impl DynamoJournal {
     ) -> Result<IncidentRecord, JournalError> {
         let Some(treatment) = treatment else {
             let call = self.head(id, now).update_expression("SET #schema = :schema, opened = :now");
-            return self.or_known(id, call.condition_expression("attribute_not_exists(pk)")).await;
+            let (Entered::Written(record) | Entered::Known(record)) =
+                self.or_known(id, call.condition_expression("attribute_not_exists(pk)")).await?;
+            return Ok(record);
         };
         // A finding is published again with more evidence, and more may be allowed for it then.
         let call = self.treat(id, treatment, now)?.condition_expression(
@@ -29,11 +38,12 @@ impl DynamoJournal {
         );
         let mut opened = self.or_known(id, call).await?;
         for _ in 0..MOST_TRIES {
-            // Or it names others than it did, or is older than what is known.
-            let Some(known) = &opened.treatment else { return Ok(opened) };
-            let merged = treatment.clone().joined_with(known);
-            if merged == *known {
-                return Ok(opened);
+            // It names others than it did, or is older than what is known.
+            let Entered::Known(record) = opened else { break };
+            let Some(known) = &record.treatment else { return Ok(record) };
+            let merged = treatment.joined_with(known);
+            if keys(&merged) == keys(known) && known.evidence_from > treatment.evidence_from {
+                return Ok(record);
             }
             let call = self
                 .treat(id, &merged, now)?
@@ -41,10 +51,10 @@ impl DynamoJournal {
                 .condition_expression("#schema = :schema AND evidence <= :evidence AND (attribute_not_exists(targets) OR targets = :known)");
             opened = self.or_known(id, call).await?;
         }
-        // Others come between each time: nothing may be done for what is not recorded, and a repeat can help.
-        match opened.treatment.as_ref().is_some_and(|known| treatment.clone().joined_with(known) == *known) {
-            true => Ok(opened),
-            false => Err(AwsError::Conflict {
+        match opened {
+            Entered::Written(record) => Ok(record),
+            // Others come between each time: nothing may be done for what is not recorded, and a repeat can help.
+            Entered::Known(_) => Err(AwsError::Conflict {
                 operation: "dynamodb:UpdateItem",
                 message: Text::new("other events of the incident came between"),
             }
@@ -77,11 +87,11 @@ impl DynamoJournal {
 
     /// The item as it is now. Where it is known already and nothing was written: as it was. Where there is none, something else stood in
     /// the way, and a repeat can help.
-    async fn or_known(&self, id: &IncidentId, call: UpdateItemFluentBuilder) -> Result<IncidentRecord, JournalError> {
+    async fn or_known(&self, id: &IncidentId, call: UpdateItemFluentBuilder) -> Result<Entered, JournalError> {
         match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
-            Ok(answer) => record(&answer.attributes.unwrap_or_default()),
+            Ok(answer) => record(&answer.attributes.unwrap_or_default()).map(Entered::Written),
             Err(error @ AwsError::Conflict { .. }) => match self.get(format!("I#{id}")).await? {
-                Some(item) => record(&item),
+                Some(item) => record(&item).map(Entered::Known),
                 None => Err(error.into()),
             },
             Err(error) => Err(error.into()),
