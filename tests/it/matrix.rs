@@ -15,11 +15,11 @@ use std::{collections::BTreeMap, fmt, panic::AssertUnwindSafe, time::Duration};
 async fn whatever_fails_or_dies_on_the_way_it_ends_contained_and_goes_back() -> Result<()> {
     let mut cells = Vec::new();
     for scenario in SCENARIOS {
-        // Every change and every third question.
+        // Every change and every fifth question.
         let mut nth_question = 0;
         let found = positions(scenario).await?.into_iter().filter(|position| {
             nth_question += u32::from(!position.mutating);
-            position.mutating || nth_question % 3 == 1
+            position.mutating || nth_question % 5 == 1
         });
         for position in found {
             // Each position meets a death or a fault here, and every pair of them with every recovery comes up.
