@@ -232,7 +232,7 @@ impl Analyst {
         // One who was made after the call only has the name of whoever was meant.
         let is_meant = |user: &NamedUser| match (user.made, finding.last_seen) {
             (Some(made), Some(called)) => made <= called.plus(MADE_WITHIN),
-            _ => true,
+            _ => false,
         };
         match named_user(&self.aws, &name).await {
             Ok(Some(user)) if is_meant(&user) => finding.resources.push(Resource::AccessKey(AccessKeyResource {

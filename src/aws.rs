@@ -53,8 +53,8 @@ pub struct Aws {
     clock: Clock,
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) quarantine: crate::actions::QuarantineCache,
-    /// Of users whom the last look found under another name than the one that is known.
-    pub(crate) renamed: crate::actions::Renamed,
+    /// Under which name each user was found last.
+    pub(crate) user_names: crate::actions::UserNames,
 }
 
 /// One client of a service for each region that was needed.
@@ -140,7 +140,7 @@ impl Aws {
             clock: Clock::system(),
             registry,
             quarantine: Default::default(),
-            renamed: Default::default(),
+            user_names: Default::default(),
         }
     }
 

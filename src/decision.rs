@@ -111,16 +111,8 @@ impl Treatment {
     pub fn joined_with(&self, recorded: &Self) -> Self {
         let (newer, older) =
             if recorded.evidence_from > self.evidence_from { (recorded, self) } else { (self, recorded) };
-        let mut joined = newer.clone();
-        if older.targets().all(|target| newer.has(target)) {
-            return joined;
-        }
-        let keys: Vec<String> = newer.targets().map(Target::key).collect();
         // What the newer says of it is nearer to how it is now.
-        let now = |target: &Target| {
-            let at = keys.iter().position(|key| *key == target.key());
-            at.and_then(|at| newer.targets().nth(at)).unwrap_or(target).clone()
-        };
+        let now = |target: &Target| newer.targets().find(|one| one.key() == target.key()).unwrap_or(target).clone();
         let mut all: Vec<Target> = recorded.targets().map(now).collect();
         let fresh = self.targets().filter(|target| !recorded.has(target));
         all.extend(fresh.take(MOST_TARGETS.saturating_sub(all.len())).cloned());
@@ -128,6 +120,7 @@ impl Treatment {
         let acted =
             |one: &Self, key: &str| one.targets().any(|target| target.key() == key) && !one.granted.contains(key);
         let granted = newer.granted.union(&older.granted);
+        let mut joined = newer.clone();
         joined.granted = granted.filter(|key| !acted(newer, key) && !acted(older, key)).cloned().collect();
         joined.report.target = Some(all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
         joined.target = all.remove(0);
@@ -302,6 +295,66 @@ impl Judged {
             advice: finding.call.iter().filter_map(|call| Some((UNDO.to_owned(), call.undo.clone()?))).collect(),
             gaps: finding.gaps.iter().map(ToString::to_string).collect(),
             ..Report::without_finding(outcome)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{AccountId, UserId, UserName};
+
+    fn user(n: usize) -> Target {
+        Target::User {
+            account: AccountId::parse("111122223333").unwrap(),
+            partition: Partition::standard(),
+            name: UserName::parse("bob").unwrap(),
+            id: UserId::parse(&format!("AIDA{n:017}")).unwrap(),
+        }
+    }
+
+    fn case(evidence: i64, targets: std::ops::Range<usize>, granted: &[usize]) -> Treatment {
+        let mut targets = targets.map(user);
+        Treatment {
+            incident: IncidentId::parse("amber-otter-k7m2q").unwrap(),
+            target: targets.next().unwrap(),
+            also: targets.collect(),
+            granted: granted.iter().map(|n| user(*n).key()).collect(),
+            part_of: None,
+            situation: None,
+            playbook: evidence.to_string(),
+            partition: Partition::standard(),
+            mode: Mode::Contain,
+            evidence_from: Some(Timestamp::from_millis(evidence)),
+            first_seen: None,
+            judged: None,
+            change_until: None,
+            is_told_by_aws: false,
+            made_key: None,
+            rules: String::new(),
+            report: Report::without_finding(Outcome::new(OutcomeKind::Observed, Vec::new())),
+        }
+    }
+
+    fn keys(targets: std::ops::Range<usize>) -> Vec<String> {
+        targets.map(|n| user(n).key()).collect()
+    }
+
+    #[test]
+    fn whoever_was_a_target_stays_one_and_the_newer_says_the_rest() {
+        let held = |joined: &Treatment| joined.targets().map(Target::key).collect::<Vec<_>>();
+        for (event, recorded, newer) in [(2, 1, "2"), (1, 2, "2"), (1, 1, "1")] {
+            let joined = case(event, 3..5, &[4]).joined_with(&case(recorded, 0..4, &[1, 3]));
+            assert_eq!((held(&joined), joined.playbook.as_str()), (keys(0..5), newer), "{event} {recorded}");
+            // Whom one of them names as the one who acted is granted nothing by the other.
+            assert_eq!(joined.granted, BTreeSet::from([user(1).key(), user(4).key()]), "{event} {recorded}");
+        }
+        // What is recorded stays, whatever has no room beside it.
+        for (event, recorded) in [(2, 1), (1, 2)] {
+            let joined = case(event, 200..202, &[]).joined_with(&case(recorded, 0..MOST_TARGETS - 1, &[]));
+            assert_eq!(joined.targets().count(), MOST_TARGETS);
+            assert!(keys(0..MOST_TARGETS - 1).iter().all(|key| held(&joined).contains(key)));
+            assert!(joined.has(&user(200)) && !joined.has(&user(201)));
         }
     }
 }

@@ -67,7 +67,7 @@ pub use target_registration::{Registration, TargetRegistration};
 pub use trail_logging::{Switch, TrailLogging};
 pub use trail_selectors::{Selectors, TrailSelectors};
 pub use trail_settings::{Coverage, TrailSettings, described};
-pub use user::{Renamed, user_by_id};
+pub use user::{UserNames, user_by_id};
 pub use user_attachment::{Attachment, UserAttachment, attached_policies};
 pub use user_credential::{CredentialKind, UserCredential};
 pub use user_inline_deny::UserInlineDeny;

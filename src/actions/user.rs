@@ -23,10 +23,10 @@ pub async fn same_user(aws: &Aws, user: &UserName, id: &UserId) -> Result<(), Aw
 /// Who has which name since, as it was last looked up. Every change follows a look in the same invocation, and must not go to whoever has
 /// the old name by then.
 #[derive(Default)]
-pub struct Renamed(Mutex<HashMap<UserId, UserName>>);
+pub struct UserNames(Mutex<HashMap<UserId, UserName>>);
 
-impl Renamed {
-    fn name(&self, id: &UserId) -> Option<UserName> {
+impl UserNames {
+    fn of(&self, id: &UserId) -> Option<UserName> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
@@ -42,11 +42,11 @@ pub async fn under_his_name<T, F: Future<Output = Result<T, AwsError>>>(
     id: &UserId,
     call: impl Fn(UserName) -> F,
 ) -> Result<T, AwsError> {
-    let known = aws.renamed.name(id).unwrap_or_else(|| known.clone());
+    let known = aws.user_names.of(id).unwrap_or_else(|| known.clone());
     match call(known.clone()).await {
         Err(AwsError::NotFound { .. }) => {
             let now = renamed(aws, &known, id).await?;
-            aws.renamed.learn(id, &now);
+            aws.user_names.learn(id, &now);
             call(now).await
         }
         other => other,

@@ -5,14 +5,13 @@ use crate::{
     decision::Treatment,
     domain::{Investigation, Outcome, OutcomeKind, Reason, Report, ResidualRisk, Way, fingerprint},
 };
+use std::collections::BTreeMap;
 
-/// The plans that wait for a person; all where none does.
-fn plans<'r>(reports: impl Iterator<Item = &'r Report> + Clone) -> Vec<String> {
-    let any_waits = reports.clone().any(Report::is_waiting);
-    let named = reports.filter(|report| !any_waits || report.is_waiting()).filter_map(|report| report.plan.clone());
-    let mut plans: Vec<String> = named.collect();
-    plans.sort();
-    plans
+/// The plans that wait for a person; all where none does. By the keys of their targets.
+fn plans(reports: &[(Treatment, Report)]) -> BTreeMap<String, String> {
+    let any_waits = reports.iter().any(|(_, report)| report.is_waiting());
+    let named = reports.iter().filter(|(_, report)| !any_waits || report.is_waiting());
+    named.filter_map(|(part, report)| Some((part.target.key(), report.plan.clone()?))).collect()
 }
 
 /// What is told of all of them.
@@ -48,9 +47,11 @@ pub fn merge(case: &Treatment, reports: &[(Treatment, Report)]) -> Report {
         }
     }
     residual.extend(case.report.residual.iter().cloned());
-    let plans = plans(each());
+    let plans = plans(reports);
+    let mut hashes: Vec<&str> = plans.values().map(String::as_str).collect();
+    hashes.sort_unstable();
     Report {
-        plan: (!plans.is_empty()).then(|| fingerprint(&plans.join("\n"))),
+        plan: (!hashes.is_empty()).then(|| fingerprint(&hashes.join("\n"))),
         plans,
         steps: each().flat_map(|report| report.steps.iter().cloned()).collect(),
         residual,

@@ -3,7 +3,7 @@
 
 use super::{IncidentId, Severity, Text, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 /// Every event ends in exactly one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,9 +112,9 @@ pub struct Report {
     pub decision: Vec<Reason>,
     /// Hash of the sorted lines of the plan; an approval binds to it.
     pub plan: Option<String>,
-    /// Of several targets: the hashes of their plans, of which `plan` is made.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub plans: Vec<String>,
+    /// Of several targets: by their keys, the hashes of the plans of which `plan` is made.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub plans: BTreeMap<String, String>,
     pub steps: Vec<StepReport>,
     pub residual: Vec<ResidualRisk>,
     /// What more can be done, if an operator asks for it by name.
@@ -297,7 +297,7 @@ impl Report {
             is_expected: false,
             decision: Vec::new(),
             plan: None,
-            plans: Vec::new(),
+            plans: BTreeMap::new(),
             steps: Vec::new(),
             residual: Vec::new(),
             offers: Vec::new(),

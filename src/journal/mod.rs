@@ -183,7 +183,7 @@ pub struct Rejected {
     pub by: String,
     pub because: String,
     pub at: Timestamp,
-    /// The keys of the targets that were not held; all where there is none.
+    /// The keys of the targets whose plans waited; all where there is none.
     #[serde(default)]
     pub targets: BTreeSet<String>,
 }
@@ -302,8 +302,8 @@ pub trait Journal: Registry + RuleStore + Tallies {
     /// The targets that may hold the thing.
     fn sharers<'a>(&'a self, thing: &'a str) -> BoxFuture<'a, Result<BTreeSet<String>, JournalError>>;
 
-    /// Enters the incident if it is new; of a known one only the treatment is replaced, by one whose evidence is not older. Returns what is
-    /// known of it then.
+    /// Enters the incident if it is new; a known one is treated as the newer evidence says, and keeps its targets beside those that
+    /// are new ([`Treatment::joined_with`]). Returns what is known of it then.
     fn open<'a>(
         &'a self,
         id: &'a IncidentId,

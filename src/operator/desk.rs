@@ -185,8 +185,9 @@ impl Desk {
                 lines.push(format!("approved plan {plan} of {id}"));
                 lines.extend(owed.iter().map(|line| format!("  {line}")));
                 let approved = Approved::new(plan, at, &by, owed);
-                let parts = if report.plans.is_empty() { approved.plans.clone() } else { report.plans.clone() };
-                approval.plan = Some(Approved { plans: parts, ..approved });
+                let parts: Vec<String> = report.plans.values().cloned().collect();
+                let plans = if parts.is_empty() { approved.plans.clone() } else { parts };
+                approval.plan = Some(Approved { plans, ..approved });
             }
             None if with.is_empty() => return Ok(Err(refusal("nothing", "neither a plan nor an offer is named"))),
             None => {}
@@ -219,19 +220,16 @@ impl Desk {
             return Ok(Err(refusal("not-waiting", why)));
         }
         let approval = record.approval.current(self.rules.read().await?.policy.approval_expiry(), self.now());
-        let (mut is_held, mut targets) = (false, BTreeSet::new());
+        let mut is_held = false;
         for target in record.treatment.iter().flat_map(Treatment::targets) {
             let known = self.journal.read(&target.key()).await?;
-            match known.is_some_and(|known| known.is_held() && known.holders.contains(id)) {
-                true => is_held = true,
-                false => drop(targets.insert(target.key())),
-            }
+            is_held |= known.is_some_and(|known| known.is_held() && known.holders.contains(id));
         }
         // Whoever is not asked any more cannot say no; what he wants then is a release.
         let was_contained = report.outcome.kind == OutcomeKind::AwaitingApproval && is_held;
         // What was asked about anew since is another plan.
         let names_it =
-            |approved: &Approved| approved.names(plan) || report.plans.iter().any(|part| approved.names(part));
+            |approved: &Approved| approved.names(plan) || report.plans.values().any(|part| approved.names(part));
         if approval.plan.as_ref().is_some_and(names_it) || was_contained {
             let why =
                 format!("incident {id} was approved or contained meanwhile: look again, and release it if need be");
@@ -244,6 +242,7 @@ impl Desk {
             )));
         }
         let (by, now) = (who.arn.to_string(), self.now());
+        let targets = report.plans.keys().cloned().collect();
         let rejected = Rejected { plan: plan.to_owned(), by, because: because.to_owned(), at: now, targets };
         // An approval that is over by now must not outlive the no.
         self.journal.approve(id, &Approval::default()).await?;

@@ -55,12 +55,16 @@ impl Responder {
         let whole = record.and_then(|record| record.treatment);
         let case = whole.as_ref().unwrap_or(case);
         // Of those for which there was no occasion it is said how they stand.
-        for part in case.parts() {
-            if reports.iter().any(|(looked, _)| looked.target.key() == part.target.key()) {
-                continue;
-            }
+        let is_looked = |part: &Treatment| reports.iter().any(|(one, _)| one.target.key() == part.target.key());
+        let others = case.parts().into_iter().filter(|part| !is_looked(part));
+        let observe = async |part: Treatment| {
+            let stands = self.analyst.observe(&part).await;
+            (part, stands)
+        };
+        let others: Vec<_> = stream::iter(others.collect::<Vec<_>>()).map(observe).buffered(AT_ONCE).collect().await;
+        for (part, stands) in others {
             // What was done of the others is told all the same.
-            let stands = match self.analyst.observe(&part).await {
+            let stands = match stands {
                 Ok(stands) => stands,
                 Err(error) => {
                     let why = format!("it could not be looked at: {error}");

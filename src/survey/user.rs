@@ -82,13 +82,13 @@ impl User {
             // Renaming a user is the cheapest way to get out of the sight of a responder that goes by names.
             Err(SurveyError::Vanished(why)) => match user_by_id(aws, id).await? {
                 Some(renamed) if renamed != *name => {
-                    aws.renamed.learn(id, &renamed);
+                    aws.user_names.learn(id, &renamed);
                     Self::read_named(aws, account, partition, &renamed, id).await
                 }
                 _ => Err(SurveyError::Vanished(why)),
             },
             other => {
-                aws.renamed.learn(id, name);
+                aws.user_names.learn(id, name);
                 other
             }
         }

@@ -1,6 +1,6 @@
 //! Addresses that attack what is only their victim: kept out of the listed lists once a person agrees, and no more than a few.
 
-use crate::lab::{Lab, Setup, kind, undeclared};
+use crate::lab::{CONTAIN, Lab, Setup, kind, undeclared};
 use anyhow::Result;
 use serde_json::{Value, json};
 
@@ -18,9 +18,8 @@ async fn an_address_is_kept_out_of_the_listed_lists_once_a_person_agrees() -> Re
     let lab = Lab::new(Setup { durable: true, interfaces: Some(1), world, ..Setup::default() }).await?;
     let before = lab.dump().await?;
     assert_eq!(kind(&lab.deliver(&attacked(&lab, "203.0.113.66")?).await?), "Observed");
-    let contain = "{critical: contain, high: contain, medium: contain, low: contain}";
     lab.put_policy(&format!(
-        "modes: {{attacked-only: {contain}}}\naddress-blocks: {{subnets: [{}], ip-sets: ['{}'], hours: 2, never: [203.0.113.0/26]}}",
+        "modes: {{attacked-only: {CONTAIN}}}\naddress-blocks: {{subnets: [{}], ip-sets: ['{}'], hours: 2, never: [203.0.113.0/26]}}",
         lab.id("/subnet"),
         lab.id("/ip_set/arn")
     ))
@@ -60,10 +59,9 @@ async fn an_address_is_kept_out_of_the_listed_lists_once_a_person_agrees() -> Re
 async fn a_list_takes_five_addresses_and_no_more() -> Result<()> {
     let world = &["acl", "ip_set"];
     let lab = Lab::new(Setup { durable: true, interfaces: Some(1), world, ..Setup::default() }).await?;
-    let contain = "{critical: contain, high: contain, medium: contain, low: contain}";
     let (subnet, set) = (lab.id("/subnet"), lab.id("/ip_set/arn"));
     lab.put_policy(&format!(
-        "modes: {{attacked-only: {contain}}}\naddress-blocks: {{subnets: [{subnet}], ip-sets: ['{set}'], hours: 2}}"
+        "modes: {{attacked-only: {CONTAIN}}}\naddress-blocks: {{subnets: [{subnet}], ip-sets: ['{set}'], hours: 2}}"
     ))
     .await?;
     let mut incidents = Vec::new();

@@ -134,8 +134,7 @@ async fn what_is_meant_to_be_so_is_left_alone() -> Result<()> {
     lab.clock.advance(Duration::from_secs(86_400))?;
     let later = |event: Value| -> Value {
         let mut event = event;
-        let now = cordon::domain::Timestamp::from_millis(lab.clock.now_ms()).to_string();
-        event["detail"]["eventTime"] = json!(now);
+        event["detail"]["eventTime"] = lab.ago(0);
         event
     };
     let recorder = record(
@@ -299,8 +298,7 @@ async fn a_rule_about_the_account_leads_to_the_trail_that_is_silent() -> Result<
         let region = if seconds > 0 { "eu-west-1" } else { "us-east-1" };
         event["region"] = json!(region);
         event["detail"]["awsRegion"] = json!(region);
-        event["detail"]["newEvaluationResult"]["resultRecordedTime"] =
-            json!(cordon::domain::Timestamp::from_millis(lab.clock.now_ms()).to_string());
+        event["detail"]["newEvaluationResult"]["resultRecordedTime"] = lab.ago(0);
         lab.deliver(&event).await?;
         let calls = lab.proxy.calls();
         assert!(!calls.iter().any(|call| call.operation == "DescribeTrails"), "{seconds}: {calls:#?}");
@@ -308,15 +306,8 @@ async fn a_rule_about_the_account_leads_to_the_trail_that_is_silent() -> Result<
     Ok(())
 }
 
-/// CloudTrail knows who stopped the trail.
 async fn stopped_by(lab: &Lab, author: &str) -> Result<()> {
-    let record = json!({"eventName": "StopLogging", "eventSource": "cloudtrail.amazonaws.com", "readOnly": false,
-        "eventTime": "2026-11-20T09:15:04Z",
-        "userIdentity": {"type": "IAMUser", "principalId": "AIDACKCEVSQ6C2EXAMPLE", "accountId": lab.account,
-            "arn": format!("arn:aws:iam::{}:user/{author}", lab.account)},
-        "requestParameters": {"name": "audit"}});
-    lab.recorded(json!({"EventName": "StopLogging", "EventSource": "cloudtrail.amazonaws.com", "Resources": [{"ResourceName": "audit"}],
-        "EventTime": cordon_support::samples::now_ms() / 1000 - 60, "CloudTrailEvent": record})).await
+    lab.changed_by(author, ("cloudtrail", "StopLogging"), "audit", json!({"name": "audit"})).await
 }
 
 /// Whoever stops it every second is followed three times within the hour; then people are woken, and told that it is off.

@@ -2,7 +2,7 @@
 
 use crate::{
     corrections::{contained, lab, record, released},
-    lab::{Lab, differences, kind, undeclared},
+    lab::{CONTAIN, Lab, differences, kind, undeclared},
 };
 use anyhow::Result;
 use cordon_support::{Match, When};
@@ -74,20 +74,12 @@ async fn what_config_says_is_closed_only_where_the_change_was_seen() -> Result<(
         lab.put_policy(&format!("operators: [{{arn: 'arn:aws:iam::{}:user/ann'}}]", lab.account)).await?;
         let group = lab.id("/open_group/id").to_owned();
         if let Some(author) = author {
-            let record = json!({"eventName": "AuthorizeSecurityGroupIngress", "eventSource": "ec2.amazonaws.com", "readOnly": false,
-                "eventTime": "2026-11-20T09:15:04Z",
-                "userIdentity": {"type": "IAMUser", "principalId": "AIDACKCEVSQ6C2EXAMPLE", "accountId": lab.account,
-                    "arn": format!("arn:aws:iam::{}:user/{author}", lab.account)},
-                "requestParameters": {"groupId": group}});
-            lab.recorded(json!({"EventName": "AuthorizeSecurityGroupIngress", "EventSource": "ec2.amazonaws.com",
-                "Resources": [{"ResourceName": group}], "EventTime": cordon_support::samples::now_ms() / 1000 - 300,
-                "CloudTrailEvent": record}))
-                .await?;
+            let call = ("ec2", "AuthorizeSecurityGroupIngress");
+            lab.changed_by(author, call, &group, json!({"groupId": group})).await?;
         }
         let mut event = lab.config("ssh-opened")?;
         event["detail"]["resourceId"] = json!(group);
-        let now = cordon::domain::Timestamp::from_millis(lab.clock.now_ms()).to_string();
-        event["detail"]["newEvaluationResult"]["resultRecordedTime"] = json!(now);
+        event["detail"]["newEvaluationResult"]["resultRecordedTime"] = lab.ago(0);
         let report = lab.deliver(&event).await?;
         assert_eq!(kind(&report), expected, "{author:?}: {report:#}");
         // All ports are meant: the rule does not say which, and the policy declares 80 and 443.
@@ -105,9 +97,7 @@ async fn a_bucket_that_was_opened_is_blocked_and_its_settings_come_back() -> Res
     let lab = lab(&["bucket"]).await?;
     let before = lab.dump().await?;
     let incident = contained(&lab, &bucket_opened(&lab, "/bucket")?).await?;
-    let block = lab.call("s3", "get_public_access_block", json!({"Bucket": lab.id("/bucket")})).await?;
-    let block = block["PublicAccessBlockConfiguration"].as_object().unwrap();
-    assert!(block.len() == 4 && block.values().all(|setting| setting == true), "{block:?}");
+    assert!(is_blocked(&lab, lab.id("/bucket")).await?);
     released(&lab, &incident).await?;
     assert_eq!(differences(&before, &lab.dump().await?), Vec::<String>::new());
     // A person may name it.
@@ -117,8 +107,7 @@ async fn a_bucket_that_was_opened_is_blocked_and_its_settings_come_back() -> Res
     let incidents = lab.incidents().await?;
     let named = incidents.iter().find(|id| **id != incident).unwrap();
     lab.recheck(named).await?;
-    let block = lab.call("s3", "get_public_access_block", json!({"Bucket": lab.id("/bucket")})).await?;
-    assert!(block["PublicAccessBlockConfiguration"].as_object().unwrap().values().all(|setting| setting == true));
+    assert!(is_blocked(&lab, lab.id("/bucket")).await?);
     Ok(())
 }
 
@@ -129,17 +118,12 @@ async fn is_blocked(lab: &Lab, bucket: &str) -> Result<bool> {
     Ok(settings.len() == 4 && settings.values().all(|setting| setting == true))
 }
 
-fn now(lab: &Lab) -> Value {
-    json!(cordon::domain::Timestamp::from_millis(lab.clock.now_ms()).to_string())
-}
-
 /// Whichever of the three sources has it, and whichever way it was opened.
 #[tokio::test]
 async fn a_bucket_is_blocked_whoever_tells_of_it() -> Result<()> {
-    let contain = "{critical: contain, high: contain, medium: contain, low: contain}";
     for source in ["guardduty", "acl", "guard-lifted", "config"] {
         let lab = lab(&["bucket"]).await?;
-        lab.put_policy(&format!("modes: {{exposed-bucket: {contain}}}")).await?;
+        lab.put_policy(&format!("modes: {{exposed-bucket: {CONTAIN}}}")).await?;
         let bucket = lab.id("/bucket").to_owned();
         let before = lab.dump().await?;
         let event = match source {
@@ -154,18 +138,11 @@ async fn a_bucket_is_blocked_whoever_tells_of_it() -> Result<()> {
                 record(&lab, "exposure/bucket-guard-lifted", &[("/requestParameters/bucketName", json!(bucket))])?
             }
             _ => {
-                let record = json!({"eventName": "PutBucketPolicy", "eventSource": "s3.amazonaws.com", "readOnly": false,
-                    "eventTime": "2026-11-20T09:15:04Z",
-                    "userIdentity": {"type": "IAMUser", "principalId": "AIDACKCEVSQ6C2EXAMPLE", "accountId": lab.account,
-                        "arn": format!("arn:aws:iam::{}:user/eve", lab.account)},
-                    "requestParameters": {"bucketName": bucket}});
-                lab.recorded(json!({"EventName": "PutBucketPolicy", "EventSource": "s3.amazonaws.com",
-                    "Resources": [{"ResourceName": bucket}], "EventTime": cordon_support::samples::now_ms() / 1000 - 300,
-                    "CloudTrailEvent": record}))
-                    .await?;
+                let call = ("s3", "PutBucketPolicy");
+                lab.changed_by("eve", call, &bucket, json!({"bucketName": bucket})).await?;
                 let mut event = lab.config("bucket-public")?;
                 event["detail"]["resourceId"] = json!(bucket);
-                event["detail"]["newEvaluationResult"]["resultRecordedTime"] = now(&lab);
+                event["detail"]["newEvaluationResult"]["resultRecordedTime"] = lab.ago(0);
                 event
             }
         };
@@ -239,8 +216,7 @@ async fn a_bucket_of_another_is_not_touched() -> Result<()> {
 
     // One that was made after it was seen has only the name.
     let mut earlier = bucket_opened(&lab, "/bucket")?;
-    let then = cordon::domain::Timestamp::from_millis(lab.clock.now_ms() - 600_000).to_string();
-    earlier["detail"]["eventTime"] = json!(then);
+    earlier["detail"]["eventTime"] = lab.ago(600);
     let report = lab.deliver(&earlier).await?;
     assert_eq!(kind(&report), "Declined", "{report:#}");
     assert!(report["outcome"].to_string().contains("it is another one"), "{report:#}");

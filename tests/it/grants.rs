@@ -1,7 +1,7 @@
 //! Whoever is granted more, or given a way in, by somebody else: contained with him once a person agrees, by the id that he had then.
 
 use crate::{
-    lab::{Lab, kind, undeclared},
+    lab::{CONTAIN, Lab, kind, undeclared},
     operator::{said, staffed, waiting},
     principals::is_denied,
 };
@@ -9,17 +9,27 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const CONTAIN: &str =
-    "modes: {privilege-escalation: {critical: contain, high: contain, medium: contain, low: contain}}";
+fn unattended(situation: &str) -> String {
+    format!("modes: {{{situation}: {CONTAIN}}}")
+}
+
+/// The user granted another one more: he is contained himself, and people are asked about the other.
+async fn granted_to_bob() -> Result<(Lab, String, Value)> {
+    let lab = Lab::durable().await?;
+    lab.put_policy(&unattended("privilege-escalation")).await?;
+    lab.call("iam", "create_user", json!({"UserName": "bob"})).await?;
+    lab.call("iam", "create_access_key", json!({"UserName": "bob"})).await?;
+    let before = lab.dump().await?;
+    let report = lab.deliver(&grant(&lab, "bob")?).await?;
+    assert_eq!(kind(&report), "PartiallyContained", "{report:#}");
+    assert!(report["outcome"].to_string().contains("granted-by-another"), "{report:#}");
+    assert!(is_denied(&lab).await? && !denied(&lab, "bob").await?);
+    Ok((lab, report["incident"].as_str().unwrap_or_default().to_owned(), before))
+}
 
 async fn denied(lab: &Lab, user: &str) -> Result<bool> {
     let attached = lab.call("iam", "list_attached_user_policies", json!({"UserName": user})).await?;
     Ok(attached.to_string().contains("AWSDenyAll"))
-}
-
-/// So many seconds ago.
-fn at(lab: &Lab, ago: i64) -> Value {
-    json!(cordon::domain::Timestamp::from_millis(lab.clock.now_ms() - ago * 1000).to_string())
 }
 
 fn grant(lab: &Lab, to: &str) -> Result<Value> {
@@ -27,7 +37,7 @@ fn grant(lab: &Lab, to: &str) -> Result<Value> {
     grant["detail"]["requestParameters"] =
         json!({"userName": to, "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"});
     grant["detail"]["eventName"] = json!("AttachUserPolicy");
-    grant["detail"]["eventTime"] = at(lab, 0);
+    grant["detail"]["eventTime"] = lab.ago(0);
     Ok(grant)
 }
 
@@ -64,8 +74,7 @@ async fn whoever_makes_keys_for_others_is_contained_with_the_key_once_a_person_a
 
     // Where the policy contains unattended, the key goes with him.
     let lab = Lab::durable().await?;
-    let contain = "{critical: contain, high: contain, medium: contain, low: contain}";
-    lab.put_policy(&format!("modes: {{persistence: {contain}}}")).await?;
+    lab.put_policy(&unattended("persistence")).await?;
     lab.call("iam", "create_user", json!({"UserName": "bob"})).await?;
     let made = lab.call("iam", "create_access_key", json!({"UserName": "bob"})).await?;
     let mut event = lab.record("iam/access-key-made")?;
@@ -87,16 +96,8 @@ async fn whoever_makes_keys_for_others_is_contained_with_the_key_once_a_person_a
 /// whoever may grant could name anybody.
 #[tokio::test]
 async fn whoever_was_granted_more_is_contained_once_a_person_agrees() -> Result<()> {
-    let lab = Lab::durable().await?;
-    lab.put_policy(CONTAIN).await?;
-    lab.call("iam", "create_user", json!({"UserName": "bob"})).await?;
-    lab.call("iam", "create_access_key", json!({"UserName": "bob"})).await?;
-    let before = lab.dump().await?;
-    let report = lab.deliver(&grant(&lab, "bob")?).await?;
-    assert_eq!(kind(&report), "PartiallyContained", "{report:#}");
-    assert!(report["outcome"].to_string().contains("granted-by-another"), "{report:#}");
-    assert!(is_denied(&lab).await? && !denied(&lab, "bob").await?);
-    let incident = report["incident"].as_str().unwrap();
+    let (lab, incident, before) = granted_to_bob().await?;
+    let incident = incident.as_str();
     let output = lab.cordon(&["approve", incident]).await?;
     assert!(output.status.success(), "{output:?}");
     lab.recheck(incident).await?;
@@ -109,7 +110,7 @@ async fn whoever_was_granted_more_is_contained_once_a_person_agrees() -> Result<
 
     // Who is not there is named, and the caller does not wait for it.
     let lab = Lab::durable().await?;
-    lab.put_policy(CONTAIN).await?;
+    lab.put_policy(&unattended("privilege-escalation")).await?;
     let report = lab.deliver(&grant(&lab, "nobody")?).await?;
     assert_eq!(kind(&report), "Contained", "{report:#}");
     assert!(report["residual"].to_string().contains("user nobody, whom the call gave more"), "{report:#}");
@@ -117,7 +118,12 @@ async fn whoever_was_granted_more_is_contained_once_a_person_agrees() -> Result<
     // What an operator grants is his work: nobody but he is asked about.
     let lab = Lab::durable().await?;
     lab.call("iam", "create_user", json!({"UserName": "bob"})).await?;
-    lab.put_policy(&format!("operators: [{{unique-id: {}}}]\n{CONTAIN}", lab.id("/user/id"))).await?;
+    lab.put_policy(&format!(
+        "operators: [{{unique-id: {}}}]\n{}",
+        lab.id("/user/id"),
+        unattended("privilege-escalation")
+    ))
+    .await?;
     let report = lab.deliver(&grant(&lab, "bob")?).await?;
     assert!(!report["target"].to_string().contains("bob"), "{report:#}");
     assert!(!denied(&lab, "bob").await?);
@@ -144,12 +150,8 @@ async fn an_operator_who_is_granted_more_commands_on() -> Result<()> {
 /// He says no to the other user, and the caller stays contained: nobody is asked again.
 #[tokio::test]
 async fn a_no_to_whoever_was_granted_more_holds() -> Result<()> {
-    let lab = Lab::durable().await?;
-    lab.put_policy(CONTAIN).await?;
-    lab.call("iam", "create_user", json!({"UserName": "bob"})).await?;
-    let report = lab.deliver(&grant(&lab, "bob")?).await?;
-    assert_eq!(kind(&report), "PartiallyContained", "{report:#}");
-    let incident = report["incident"].as_str().unwrap();
+    let (lab, incident, _) = granted_to_bob().await?;
+    let incident = incident.as_str();
     let rejected = lab.cordon(&["reject", incident, "--because", "bob is the victim"]).await?;
     assert!(rejected.status.success(), "{}", said(&rejected));
     lab.clock.advance(Duration::from_secs(300))?;
@@ -171,12 +173,8 @@ async fn a_no_to_whoever_was_granted_more_holds() -> Result<()> {
 /// The name may pass to another: he who was held stays a target, is looked after and released.
 #[tokio::test]
 async fn whoever_was_a_target_stays_one() -> Result<()> {
-    let lab = Lab::durable().await?;
-    lab.put_policy(CONTAIN).await?;
-    lab.call("iam", "create_user", json!({"UserName": "bob"})).await?;
-    let before = lab.dump().await?;
-    let report = lab.deliver(&grant(&lab, "bob")?).await?;
-    let incident = report["incident"].as_str().unwrap();
+    let (lab, incident, before) = granted_to_bob().await?;
+    let incident = incident.as_str();
     assert!(lab.cordon(&["approve", incident]).await?.status.success());
     lab.recheck(incident).await?;
     assert!(denied(&lab, "bob").await?);
@@ -184,7 +182,7 @@ async fn whoever_was_a_target_stays_one() -> Result<()> {
     lab.call("iam", "create_user", json!({"UserName": "bob"})).await?;
     lab.clock.advance(Duration::from_secs(60))?;
     let again = lab.deliver(&grant(&lab, "bob")?).await?;
-    assert_eq!(again["incident"], report["incident"], "{again:#}");
+    assert_eq!(again["incident"], incident, "{again:#}");
     // What he undoes is done again, under his new name.
     let detach = json!({"UserName": "robert", "PolicyArn": "arn:aws:iam::aws:policy/AWSDenyAll"});
     lab.call("iam", "detach_user_policy", detach).await?;
@@ -203,28 +201,28 @@ async fn whoever_was_a_target_stays_one() -> Result<()> {
 #[tokio::test]
 async fn it_is_he_who_was_meant() -> Result<()> {
     let lab = Lab::durable().await?;
-    lab.put_policy(&CONTAIN.replace("privilege-escalation", "persistence")).await?;
+    lab.put_policy(&unattended("persistence")).await?;
     let bob = lab.call("iam", "create_user", json!({"UserName": "bob"})).await?["User"]["UserId"].clone();
     let bob = bob.as_str().unwrap();
     lab.call("iam", "create_user", json!({"UserName": "victim"})).await?;
     let mut renamed = lab.record("iam/user-renamed")?;
     renamed["detail"]["requestParameters"] = json!({"userName": "victim", "newUserName": "bob"});
-    renamed["detail"]["eventTime"] = at(&lab, 0);
+    renamed["detail"]["eventTime"] = lab.ago(0);
     let report = lab.deliver(&renamed).await?;
     let target = report["target"].as_str().unwrap();
     assert!(target.contains(bob) && !target.contains("victim"), "{report:#}");
 
     let lab = Lab::durable().await?;
-    lab.put_policy(CONTAIN).await?;
+    lab.put_policy(&unattended("privilege-escalation")).await?;
     lab.call("iam", "create_user", json!({"UserName": "bob"})).await?;
     let mut grant_to_bob = grant(&lab, "bob")?;
-    grant_to_bob["detail"]["eventTime"] = at(&lab, 60);
+    grant_to_bob["detail"]["eventTime"] = lab.ago(60);
     let report = lab.deliver(&grant_to_bob).await?;
     assert_eq!(kind(&report), "Contained", "{report:#}");
     assert!(report["residual"].to_string().contains("is another by now"), "{report:#}");
 
     let lab = Lab::durable().await?;
-    lab.put_policy(CONTAIN).await?;
+    lab.put_policy(&unattended("privilege-escalation")).await?;
     lab.call("iam", "create_user", json!({"UserName": "bob"})).await?;
     let mut by_nobody = grant(&lab, "bob")?;
     by_nobody["detail"]["userIdentity"]["principalId"] = json!("");
@@ -247,7 +245,7 @@ async fn sessions_of_one_incident_are_all_in_it() -> Result<()> {
             "accessKeyId": "ASIAIOSFODNN7EXAMPLE",
             "sessionContext": {"sessionIssuer": {"type": "Role", "principalId": id, "userName": role, "accountId": lab.account,
                 "arn": format!("arn:aws:iam::{}:role/{role}", lab.account)}}});
-        event["detail"]["eventTime"] = at(&lab, ago);
+        event["detail"]["eventTime"] = lab.ago(ago);
         Ok(event)
     };
     let first = lab.deliver(&by("one", 10)?).await?;

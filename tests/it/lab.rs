@@ -170,6 +170,29 @@ impl Lab {
         self.boto3.request(json!({"op": "trail", "account": self.account, "events": [event]})).await.map(drop)
     }
 
+    /// CloudTrail knows that the account's user of that name changed something some minutes ago.
+    pub async fn changed_by(
+        &self,
+        author: &str,
+        (service, call): (&str, &str),
+        resource: &str,
+        parameters: Value,
+    ) -> Result<()> {
+        let source = format!("{service}.amazonaws.com");
+        let record = json!({"eventName": call, "eventSource": source, "readOnly": false, "eventTime": "2026-11-20T09:15:04Z",
+            "userIdentity": {"type": "IAMUser", "principalId": "AIDACKCEVSQ6C2EXAMPLE", "accountId": self.account,
+                "arn": format!("arn:aws:iam::{}:user/{author}", self.account)},
+            "requestParameters": parameters});
+        self.recorded(json!({"EventName": call, "EventSource": source, "Resources": [{"ResourceName": resource}],
+            "EventTime": samples::now_ms() / 1000 - 60, "CloudTrailEvent": record}))
+            .await
+    }
+
+    /// The time of its clock, so many seconds ago, as events write it.
+    pub fn ago(&self, seconds: i64) -> Value {
+        json!(cordon::domain::Timestamp::from_millis(self.clock.now_ms() - seconds * 1000).to_string())
+    }
+
     /// A command that needs the account's credentials and no deployment.
     pub async fn command(&self, arguments: &[&str]) -> Result<std::process::Output> {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cordon"));
@@ -550,6 +573,9 @@ fn collect(before: &Value, after: &Value, at: &str, found: &mut Vec<String>) {
         _ => {}
     }
 }
+
+/// Of a policy: a situation is contained however bad it is.
+pub const CONTAIN: &str = "{critical: contain, high: contain, medium: contain, low: contain}";
 
 /// The outcome of a report.
 pub fn kind(report: &Value) -> &str {

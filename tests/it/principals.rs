@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 fn exposed(lab: &Lab) -> Result<Value> {
     let mut event = read(&root().join("events/health/key-exposed.json"))?;
     event["account"] = json!(lab.account);
-    event["time"] = json!(cordon::domain::Timestamp::from_millis(lab.clock.now_ms()).to_string());
+    event["time"] = lab.ago(0);
     event["detail"]["affectedAccount"] = json!(lab.account);
     event["detail"]["affectedEntities"][0]["entityValue"] = json!(lab.id("/user/keys/0"));
     Ok(event)
@@ -102,7 +102,7 @@ async fn an_object_with_malware_is_blocked_where_the_buckets_policy_blocks_by_ta
     let bucket = lab.id("/bucket").to_owned();
     let mut event = read(&root().join("events/guardduty/object-scan-threat.json"))?;
     event["account"] = json!(lab.account);
-    event["time"] = json!(cordon::domain::Timestamp::from_millis(lab.clock.now_ms()).to_string());
+    event["time"] = lab.ago(0);
     let object = &mut event["detail"]["s3ObjectDetails"];
     object["bucketName"] = json!(bucket);
     object["objectKey"] = json!(lab.id("/object"));

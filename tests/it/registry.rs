@@ -186,9 +186,8 @@ fn about_key(lab: &Lab, event: &mut Value) {
 fn about_address(lab: &Lab, event: &mut Value) {
     let detail = &mut event["detail"];
     detail["accountId"] = json!(lab.account);
-    let seen = cordon::domain::Timestamp::from_millis(lab.clock.now_ms()).to_string();
     for member in ["/updatedAt", "/createdAt", "/service/eventFirstSeen", "/service/eventLastSeen"] {
-        *detail.pointer_mut(member).unwrap() = json!(seen);
+        *detail.pointer_mut(member).unwrap() = lab.ago(0);
     }
     detail["service"]["action"]["networkConnectionAction"]["remoteIpDetails"] = json!({"ipAddressV4": "203.0.113.66"});
 }
@@ -267,7 +266,7 @@ impl Scenario {
             Event::Told(file, about) => {
                 let mut event = crate::lab::read(&crate::lab::root().join(format!("events/{file}.json")))?;
                 event["account"] = json!(lab.account);
-                event["time"] = json!(cordon::domain::Timestamp::from_millis(lab.clock.now_ms()).to_string());
+                event["time"] = lab.ago(0);
                 about(lab, &mut event);
                 Ok(event)
             }
