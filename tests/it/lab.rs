@@ -43,7 +43,7 @@ pub struct Lab {
     pub proxy: Proxy,
     pub function: Function,
     pub clock: TestClock,
-    pub boto3: &'static World,
+    pub boto3: World,
 }
 
 #[derive(Clone)]
@@ -90,7 +90,7 @@ impl Lab {
         let durable = if setup.durable { Some(Durable::make(boto3, &account).await?) } else { None };
         let mode = setup.mode.unwrap_or("contain");
         let function = start(&ids, &proxy, &clock, durable.as_ref(), mode, None, setup.rules).await?;
-        Ok(Self { account, durable, ids, proxy, function, clock, boto3 })
+        Ok(Self { account, durable, ids, proxy, function, clock, boto3: boto3.clone() })
     }
 
     /// Another process of the function on the same account: its memory journal is empty.
@@ -193,24 +193,25 @@ impl Lab {
         json!(cordon::domain::Timestamp::from_millis(self.clock.now_ms() - seconds * 1000).to_string())
     }
 
+    /// The command line with the account's credentials.
+    fn cli(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cordon"));
+        command.envs(credentials(&self.ids, &self.proxy, &self.clock)).env_remove("SSL_CERT_DIR");
+        command
+    }
+
     /// A command that needs the account's credentials and no deployment.
     pub async fn command(&self, arguments: &[&str]) -> Result<std::process::Output> {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cordon"));
+        let mut command = self.cli();
         command.args(arguments);
-        for (name, value) in credentials(&self.ids, &self.proxy, &self.clock) {
-            command.env(name, value);
-        }
         Ok(tokio::task::spawn_blocking(move || command.output()).await??)
     }
 
     /// The operator's command line on this deployment.
     pub async fn cordon(&self, arguments: &[&str]) -> Result<std::process::Output> {
         let durable = self.durable.as_ref().context("it has no table")?;
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cordon"));
+        let mut command = self.cli();
         command.args(arguments).args(["--table", &durable.table, "--queue", &durable.queue]);
-        for (name, value) in credentials(&self.ids, &self.proxy, &self.clock) {
-            command.env(name, value);
-        }
         // Without an operator function.
         command.env("CORDON_DIRECT", "true");
         Ok(tokio::task::spawn_blocking(move || command.output()).await??)
@@ -245,11 +246,8 @@ impl Lab {
     /// The command line in the hands of a person, through the operator function.
     pub async fn cordon_as(&self, person: &Person, arguments: &[&str]) -> Result<std::process::Output> {
         let durable = self.durable.as_ref().context("it has no table")?;
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cordon"));
+        let mut command = self.cli();
         command.args(arguments).args(["--table", &durable.table, "--function", "cordon-operator"]);
-        for (name, value) in credentials(&self.ids, &self.proxy, &self.clock) {
-            command.env(name, value);
-        }
         command.env("AWS_ACCESS_KEY_ID", &person.key).env("AWS_SECRET_ACCESS_KEY", &person.secret);
         if let Some(token) = &person.token {
             command.env("AWS_SESSION_TOKEN", token);
@@ -371,8 +369,18 @@ impl Lab {
 
     /// Ends this world, so that many of them do not fill the memory of moto.
     pub async fn forget(self) -> Result<()> {
-        let request = json!({"op": "forget", "account": self.account});
-        self.boto3.request(request).await.map(drop)
+        self.boto3.forget(&self.account).await
+    }
+
+    /// The same account once more, as it stands now, with a function of its own: what happens in one does not happen in the other.
+    pub async fn copy(&self) -> Result<Self> {
+        let (boto3, endpoint) = self.boto3.copy(&self.account).await?;
+        let (account, durable, ids) = (self.account.clone(), self.durable.clone(), self.ids.clone());
+        let proxy = Proxy::start_with(&endpoint, ProxyOptions { hold: None, ..ProxyOptions::default() }).await?;
+        let clock = TestClock::new()?;
+        clock.set_offset(self.clock.now_ms() - samples::now_ms())?;
+        let function = start(&ids, &proxy, &clock, durable.as_ref(), "contain", None, None).await?;
+        Ok(Self { account, durable, ids, proxy, function, clock, boto3 })
     }
 
     /// The names of an interface's groups.
@@ -464,6 +472,8 @@ fn credentials(ids: &Value, proxy: &Proxy, clock: &TestClock) -> Vec<(String, St
         ("AWS_ACCESS_KEY_ID".to_owned(), text("/credentials/access_key_id")),
         ("AWS_SECRET_ACCESS_KEY".to_owned(), text("/credentials/secret_access_key")),
         (clock::VARIABLE.to_owned(), clock.path().to_string_lossy().into_owned()),
+        // Nobody speaks TLS here; reading all roots of the system takes each process tens of milliseconds.
+        ("SSL_CERT_FILE".to_owned(), root().join("tests/support/root.pem").to_string_lossy().into_owned()),
     ]
 }
 

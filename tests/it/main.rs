@@ -63,6 +63,7 @@ mod rounds;
 mod rules;
 mod schemas;
 mod sequences;
+mod states;
 mod suite;
 mod sweep;
 mod template;

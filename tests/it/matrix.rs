@@ -1,5 +1,5 @@
 //! Whatever fails or dies on the way, wherever: in the end it is contained, and goes back. The cells are positions of calls x what happens
-//! there x what comes next; `make test` runs a part of them, `make faults` all.
+//! there x what comes next; `make test` runs a part of them, `make faults` all (`states.rs`).
 
 use crate::{
     lab::{Durable, Lab, kind, without_replacement},
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use cordon_support::{Answer, Fault, How, Lasting, Match, When};
 use futures::{FutureExt, StreamExt, stream};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, fmt, panic::AssertUnwindSafe, time::Duration};
+use std::{collections::BTreeMap, fmt, future::Future, panic::AssertUnwindSafe, time::Duration};
 
 #[tokio::test]
 async fn whatever_fails_or_dies_on_the_way_it_ends_contained_and_goes_back() -> Result<()> {
@@ -26,36 +26,34 @@ async fn whatever_fails_or_dies_on_the_way_it_ends_contained_and_goes_back() -> 
             let (kills, faults): (Vec<_>, Vec<_>) = position.hits().partition(|hits| matches!(hits, Hits::Kill(_)));
             let n = cells.len();
             let (hits, turn) = (if n % 2 == 0 { kills } else { faults }, n / 2);
-            cells.push(position.cell(hits[turn % hits.len()], RECOVERIES[turn % 3]));
+            cells.push((position.cell(hits[turn % hits.len()]), RECOVERIES[turn % 3]));
         }
     }
-    let tally = run(cells, false).await;
+    let tally = run(cells).await;
     println!("{tally}");
     assert!(tally.wrong.is_empty(), "{:#?}", tally.wrong);
     assert_eq!(tally.rows.len(), HITS.len() * RECOVERIES.len(), "a row is missing");
     Ok(())
 }
 
-/// Every cell there is.
-pub async fn all() -> Result<Vec<Cell>> {
-    let mut cells = Vec::new();
+/// Every position with all that can happen there, by scenario.
+pub async fn all() -> Result<Vec<(Scenario, Vec<Cell>)>> {
+    let mut all = Vec::new();
     for scenario in SCENARIOS {
-        for position in positions(scenario).await? {
-            for hits in position.hits() {
-                cells.extend(RECOVERIES.map(|recovery| position.cell(hits, recovery)));
-            }
-        }
+        let positions = positions(scenario).await?;
+        let cells = positions.iter().flat_map(|position| position.hits().map(|hits| position.cell(hits)));
+        all.push((scenario, cells.collect()));
     }
-    Ok(cells)
+    Ok(all)
 }
 
 /// The deaths right before and right after the cut.
-pub fn at_the_cut() -> Vec<Cell> {
+pub fn at_the_cut() -> Vec<(Cell, Recovery)> {
     let [scenario, ..] = SCENARIOS;
     let operation = "ModifyNetworkInterfaceAttribute".to_owned();
     let position = Position { scenario, phase: Phase::Finding, operation, nth: 1, mutating: true };
     let [before, after, ..] = HITS;
-    [before, after].into_iter().flat_map(|hits| RECOVERIES.map(|recovery| position.cell(hits, recovery))).collect()
+    [before, after].into_iter().flat_map(|hits| RECOVERIES.map(|recovery| (position.cell(hits), recovery))).collect()
 }
 
 /// A call of a scenario: ids differ from world to world, so it is the nth of its operation.
@@ -85,9 +83,9 @@ impl Position {
         })
     }
 
-    fn cell(&self, hits: Hits, recovery: Recovery) -> Cell {
+    fn cell(&self, hits: Hits) -> Cell {
         let Self { scenario, phase, nth, .. } = *self;
-        Cell { scenario, phase, operation: self.operation.clone(), nth, hits, recovery }
+        Cell { scenario, phase, operation: self.operation.clone(), nth, hits }
     }
 }
 
@@ -130,25 +128,25 @@ impl fmt::Display for Hits {
     }
 }
 
-const RECOVERIES: [Recovery; 3] = [Recovery::Event, Recovery::Recheck, Recovery::Release];
+pub const RECOVERIES: [Recovery; 3] = [Recovery::Event, Recovery::Recheck, Recovery::Release];
 
 /// What comes next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Recovery {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Recovery {
     Event,
     Recheck,
     /// An operator releases what is there, half done or not.
     Release,
 }
 
-#[derive(Debug)]
+/// Where, and what happens there.
+#[derive(Clone, Debug)]
 pub struct Cell {
     scenario: Scenario,
     phase: Phase,
     operation: String,
     nth: u32,
     hits: Hits,
-    recovery: Recovery,
 }
 
 /// Cells tried and right, by row.
@@ -167,9 +165,7 @@ impl Tally {
             Err(error) => self.wrong.push(format!("{cell}: {error:#}")),
         }
     }
-}
 
-impl Tally {
     pub fn add(&mut self, other: Tally) {
         for (row, (tried, right)) in other.rows {
             let sum = self.rows.entry(row).or_default();
@@ -191,30 +187,64 @@ impl fmt::Display for Tally {
 }
 
 /// Each has an account and processes of its own; more at a time only wait for moto.
-pub async fn run(cells: Vec<Cell>, shows_progress: bool) -> Tally {
-    let (mut tally, count) = (Tally::default(), cells.len());
+pub const AT_ONCE: usize = 8;
+
+/// Each cell to its end.
+pub async fn run(cells: Vec<(Cell, Recovery)>) -> Tally {
+    let mut tally = Tally::default();
     let mut results = stream::iter(cells)
-        .map(|cell| async move {
-            let (row, name) = (format!("{}; then {:?}", cell.hits, cell.recovery).to_lowercase(), format!("{cell:?}"));
-            let result = AssertUnwindSafe(cell.run()).catch_unwind().await;
-            (row, name, result.unwrap_or_else(|_| Err(anyhow::anyhow!("an assertion failed"))))
+        .map(|(cell, recovery)| async move {
+            let result = caught(async { cell.play(Stage::of(cell.scenario).await?).await?.end(recovery).await }).await;
+            (cell.row(recovery), format!("{cell:?} {recovery:?}"), result)
         })
-        .buffer_unordered(8);
-    let mut done = 0;
+        .buffer_unordered(AT_ONCE);
     while let Some((row, name, result)) = results.next().await {
-        done += 1;
         tally.count(row, &name, result);
-        if shows_progress && (done % 50 == 0 || done == count) {
-            eprintln!("{done} of {count} cells, {} wrong", tally.wrong.len());
-        }
     }
     tally
 }
 
-impl Cell {
-    async fn run(self) -> Result<()> {
-        let mut lab = self.scenario.lab().await?;
+/// A failed assertion is one wrong cell, not the end of the others.
+pub async fn caught<T>(cell: impl Future<Output = Result<T>>) -> Result<T> {
+    let result = AssertUnwindSafe(cell).catch_unwind().await;
+    result.unwrap_or_else(|_| Err(anyhow::anyhow!("an assertion failed")))
+}
+
+/// The account of a scenario before anything happens in it.
+pub struct Stage {
+    lab: Lab,
+    before: Value,
+}
+
+impl Stage {
+    pub async fn of(scenario: Scenario) -> Result<Self> {
+        let lab = scenario.lab().await?;
         let before = lab.dump().await?;
+        Ok(Self { lab, before })
+    }
+
+    pub async fn copy(&self) -> Result<Self> {
+        Ok(Self { lab: self.lab.copy().await?, before: self.before.clone() })
+    }
+}
+
+/// The account after what happened to it.
+pub struct Played {
+    pub lab: Lab,
+    pub incident: String,
+    pub scenario: Scenario,
+    before: Value,
+    event: Value,
+    pub phase: Phase,
+}
+
+impl Cell {
+    pub fn row(&self, recovery: Recovery) -> String {
+        format!("{}; then {recovery:?}", self.hits).to_lowercase()
+    }
+
+    pub async fn play(&self, stage: Stage) -> Result<Played> {
+        let Stage { lab, before } = stage;
         let event = self.scenario.strike(&lab).await?;
         lab.proxy.clear();
         let incident = lab.incident_of(&event)?;
@@ -249,11 +279,36 @@ impl Cell {
             }
         }
         lab.proxy.heal();
-        lab.restart("contain").await?;
-        lab.clock.advance(Duration::from_secs(5))?;
-        self.recover(&lab, &event, &incident).await?;
+        Ok(Played { lab, incident, before, event, scenario: self.scenario, phase: self.phase })
+    }
+}
+
+impl Played {
+    /// Whether a recheck can come: the messages had left and the plan is there.
+    pub fn meets_a_recheck(&self, items: &Value, rechecks: usize) -> bool {
+        let is_journalled = || items.as_array().unwrap().iter().any(|item| item.get("containment").is_some());
+        self.phase != Phase::Finding || (rechecks == 3 && is_journalled())
+    }
+
+    /// Whether the event can come again: what was delivered was no recheck.
+    pub fn meets_its_event(&self) -> bool {
+        self.phase == Phase::Finding
+    }
+
+    pub async fn copy(&self) -> Result<Self> {
+        let Self { incident, scenario, before, event, phase, .. } = self;
+        let (incident, before, event) = (incident.clone(), before.clone(), event.clone());
+        Ok(Self { lab: self.lab.copy().await?, incident, scenario: *scenario, before, event, phase: *phase })
+    }
+
+    /// What comes next comes to a new process; then all goes back.
+    pub async fn end(mut self, recovery: Recovery) -> Result<()> {
+        self.lab.restart("contain").await?;
+        self.lab.clock.advance(Duration::from_secs(5))?;
+        self.recover(recovery).await?;
+        let Self { lab, before, scenario, .. } = self;
         let mut left = without_replacement(&lab, &before, lab.dump().await?);
-        if self.scenario.is_kept && self.recovery == Recovery::Release {
+        if scenario.is_kept && recovery == Recovery::Release {
             // Half done, and left so: a release sets right no more than it silences.
             let sensors = ["/trails/", "/detectors/", "/recorders/", "/event_rules/", "/flow_logs/"];
             left.retain(|difference| !sensors.iter().any(|kind| difference.starts_with(kind)));
@@ -262,23 +317,26 @@ impl Cell {
         lab.forget().await
     }
 
-    async fn recover(&self, lab: &Lab, event: &Value, incident: &str) -> Result<()> {
+    async fn recover(&self, recovery: Recovery) -> Result<()> {
+        let Self { lab, incident, .. } = self;
         let release = async || {
             let output = lab.cordon(&["release", incident, "--reactivate-keys"]).await?;
             let said = [output.stdout, output.stderr].concat();
             anyhow::Ok((output.status.code(), String::from_utf8_lossy(&said).into_owned()))
         };
-        if self.recovery == Recovery::Release {
+        if recovery == Recovery::Release {
             let (code, said) = release().await?;
             let nothing = said.contains("nothing was changed for incident") || said.contains("there is no incident");
             ensure!(code == Some(0) || (code == Some(1) && nothing), "release: {code:?} {said}");
             return Ok(());
         }
-        // A recheck can only come where the messages had left and the plan is there.
-        if self.phase != Phase::Finding || (by_recheck(lab).await? && self.recovery == Recovery::Recheck) {
+        let Durable { table, .. } = lab.durable.as_ref().context("durable")?;
+        let items = lab.call("dynamodb", "scan", json!({"TableName": table})).await?["Items"].take();
+        let is_met = self.meets_a_recheck(&items, lab.rechecks().await?);
+        if !self.meets_its_event() || (recovery == Recovery::Recheck && is_met) {
             lab.recheck(incident).await?;
         } else {
-            let report = lab.deliver(event).await?;
+            let report = lab.deliver(&self.event).await?;
             ensure!(["Contained", "Joined"].contains(&kind(&report)), "{report:#}");
         }
         let shown = lab.shown(incident).await?;
@@ -298,11 +356,3 @@ impl Cell {
 
 /// The actions that are never in a plan unasked.
 const BEYOND: [&str; 4] = ["ec2.instance.power", "ec2.instance.profile", "iam.role.cutoff", "ssm.session.state"];
-
-/// Whether the three messages had left, and the plan is in the journal.
-async fn by_recheck(lab: &Lab) -> Result<bool> {
-    let Durable { table, .. } = lab.durable.clone().context("durable")?;
-    let items = lab.call("dynamodb", "scan", json!({"TableName": table})).await?;
-    let journalled = items["Items"].as_array().unwrap().iter().any(|item| item.get("containment").is_some());
-    Ok(journalled && lab.rechecks().await? == 3)
-}

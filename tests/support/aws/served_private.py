@@ -5,7 +5,7 @@
 group another account's, `held` says what a dump would find, and `forget` drops all that an account holds, because an
 account costs moto some 9 MB. The body is JSON with
 `account`, `region` and what these functions take; the answer is JSON, with status 400 and `{"error": …}` when it was not
-understood. Only loopback addresses are answered. `world.py` is the client.
+understood. Only loopback addresses are answered. `world.py` is the client. `copy` and `end` are in `copies.py`.
 """
 
 import json
@@ -18,8 +18,10 @@ from moto.core.base_backend import BackendDict, model_data
 from moto.ec2.models import ec2_backends
 from moto.events.models import events_backends
 from moto.guardduty.models import guardduty_backends
+from moto.iam.models import User, iam_backends
 from moto.s3.models import s3_backends
 from moto.wafv2.models import wafv2_backends
+from served import credentials_of
 from served_organization import administer, organization_trails, trail_of_organization
 from served_sessions import add_session
 from served_trail import add_events
@@ -44,6 +46,10 @@ def share_group(account: str, region: str, body: dict[str, Any]) -> None:
     ec2_backends[account][region].get_security_group_from_id(body["group"]).owner_id = body["owner"]
 
 
+def of_users(things: Callable[[User], Any]) -> tuple[BackendDict, Callable[[Any], Any]]:
+    return iam_backends, lambda backend: any(things(user) for user in list(backend.users.values()))
+
+
 # Where moto keeps the things of each part of a dump.
 PARTS: dict[str, tuple[BackendDict, Callable[[Any], Any]]] = {
     "trails": (cloudtrail_backends, lambda backend: backend.trails or organization_trails(backend)),
@@ -53,6 +59,11 @@ PARTS: dict[str, tuple[BackendDict, Callable[[Any], Any]]] = {
     "flow_logs": (ec2_backends, lambda backend: backend.flow_logs),
     "buckets": (s3_backends, lambda backend: backend.buckets),
     "ip_sets": (wafv2_backends, lambda backend: backend.ip_sets),
+    "ssh_keys": of_users(lambda user: user.ssh_public_keys),
+    "signing_certificates": of_users(lambda user: user.signing_certificates),
+    "service_credentials": of_users(credentials_of),
+    "mfa_devices": of_users(lambda user: user.mfa_devices),
+    "login_profile": of_users(lambda user: user.password),
 }
 
 

@@ -27,10 +27,13 @@ os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 # It would put every request into one account, whatever its credentials.
 os.environ.pop("MOTO_ACCOUNT_ID", None)
 
+from copies import Copies, end_with_parent  # noqa: E402
 import mends  # noqa: E402  (moto reads the environment when it is imported)
 import moto.backends  # noqa: E402
 import moto.core.responses  # noqa: E402
 import moto.iam.models  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: E402
+from moto.core.base_backend import BackendDict  # noqa: E402
 from moto.core.exceptions import ServiceException  # noqa: E402
 from moto.core.serialize import SerializationContext, get_serializer_class  # noqa: E402
 from moto.moto_server.werkzeug_app import (  # noqa: E402
@@ -38,8 +41,9 @@ from moto.moto_server.werkzeug_app import (  # noqa: E402
     MotoRequestHandler,
     create_backend_app,
 )
+from moto.sns.models import Subscription  # noqa: E402
 from served import SERVED  # noqa: E402
-from served_private import PREFIX, serve_private  # noqa: E402
+from served_private import PREFIX, PRIVATE, serve_private  # noqa: E402
 from signatures import refusal_of  # noqa: E402
 from validation import check  # noqa: E402
 from werkzeug.exceptions import InternalServerError  # noqa: E402
@@ -98,10 +102,16 @@ class QuietHandler(MotoRequestHandler):
 class Front:
     """Stands before moto: refuses what AWS would refuse, serves what moto lacks, and passes on the rest."""
 
-    def __init__(self, moto):
-        self.moto = moto
+    def __init__(self, moto, copies):
+        self.moto, self.copies = moto, copies
 
     def __call__(self, environ, start_response):
+        if environ.get("PATH_INFO") == f"{PREFIX}copy":
+            return serve_private(environ, start_response)
+        with self.copies.request():
+            return self.serve(environ, start_response)
+
+    def serve(self, environ, start_response):
         if environ.get("PATH_INFO", "").startswith(PREFIX):
             return serve_private(environ, start_response)
         request = check(environ)
@@ -141,13 +151,6 @@ def answer(request, result, start_response):
     return [body]
 
 
-def end_with_parent(stop):
-    """Reads standard input to its end, below Python's buffer, whose lock would abort the exit on SIGTERM."""
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    stop.set()
-
-
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--host", default="127.0.0.1")
@@ -165,6 +168,12 @@ def main():
 
     # It looks through a class of two hundred methods for each request too.
     moto.core.responses.method_names_from_class = functools.cache(moto.core.responses.method_names_from_class)
+    # And compares all that it holds, dictionary by dictionary, each time a backend is asked for.
+    make = BackendDict._create_account_specific_backend
+    BackendDict._create_account_specific_backend = lambda self, account: account in self or make(self, account)
+    # Each subscription has a key of its own, which takes longer to make than all other calls of a test take.
+    key = functools.cache(lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    Subscription.private_key = lambda _self: key()
     managed = json.loads(moto.iam.models.aws_managed_policies_data)
     kept = {name: policy for name, policy in managed.items() if MANAGED_POLICIES.fullmatch(name)}
     moto.iam.models.aws_managed_policies_data = json.dumps(kept)
@@ -172,14 +181,20 @@ def main():
     application = DomainDispatcherApplication(create_backend_app)
     for service in PRELOADED:
         application.app_instances[service] = create_backend_app(service)
-    server = make_server(options.host, options.port, Front(application), threaded=True, request_handler=QuietHandler)
+    copies = Copies(options.host, lambda listener: listen(fd=listener.fileno()).serve_forever())
+    front = Front(application, copies)
+    listen = functools.partial(make_server, options.host, options.port, front, True, request_handler=QuietHandler)
+    PRIVATE.update({"copy": lambda *_: copies.make(), "end": lambda *_: copies.end()})
+    # The kernel buries the copies that have ended.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    server = listen()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     endpoint = f"http://{options.host}:{server.server_port}"
     urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{endpoint}/moto-api/data.json").close()
 
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    threading.Thread(target=end_with_parent, args=(stop,), daemon=True).start()
+    threading.Thread(target=end_with_parent, args=(stop.set,), daemon=True).start()
     print(json.dumps({"endpoint": endpoint}), file=said, flush=True)
     stop.wait()
 

@@ -60,6 +60,16 @@ def forget(aws: Aws, region: str, _request: dict[str, Any]) -> None:
     aws.tell("forget", {"region": region})
 
 
+def copy(aws: Aws, region: str, _request: dict[str, Any]) -> dict[str, str]:
+    """Another server with all that this one holds, as `{"endpoint": …}`: `at` in a request means that one."""
+    return aws.tell("copy", {"region": region})
+
+
+def end(aws: Aws, region: str, _request: dict[str, Any]) -> None:
+    """Ends a copy."""
+    aws.tell("end", {"region": region})
+
+
 def administer(aws: Aws, region: str, request: dict[str, Any]) -> dict[str, str]:
     """Puts the detectors of the account under the GuardDuty administrator `administrator`, or under none if it is null."""
     return aws.tell("administer", {"region": region, "administrator": request["administrator"]})
@@ -109,6 +119,8 @@ OPERATIONS = {
     "share_group": share_group,
     "trail_of_organization": trail_of_organization,
     "forget": forget,
+    "copy": copy,
+    "end": end,
 }
 
 
@@ -126,7 +138,7 @@ def plain(value: Any) -> Any:
 def reply(aws: Aws, line: str) -> dict[str, Any]:
     try:
         request = json.loads(line)
-        aws.account = request["account"]
+        aws.account, aws.at = request["account"], request.get("at", aws.endpoint)
         return {"ok": OPERATIONS[request["op"]](aws, request.get("region", REGION), request)}
     except ClientError as error:
         return {"error": {"code": error.response["Error"]["Code"], "message": error.response["Error"]["Message"]}}

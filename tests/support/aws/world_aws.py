@@ -20,7 +20,7 @@ CONFIG = Config(retries={"total_max_attempts": 1}, max_pool_connections=8)
 
 
 class Aws:
-    """boto3 clients for one endpoint. A client costs far more than a call, so accounts share them."""
+    """boto3 clients for one endpoint, or a copy of it at `at`. A client costs far more than a call, so accounts and copies share them."""
 
     def __init__(self, endpoint: str):
         self.endpoint = endpoint
@@ -28,10 +28,11 @@ class Aws:
         self.session.events.register("before-send", self.name_account)
         self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         self.clients: dict[tuple[str, str], Any] = {}
-        self.account = ""
+        self.account, self.at = "", endpoint
 
     def name_account(self, request: Any, **_: Any) -> None:
         request.headers["x-moto-account-id"] = self.account
+        request.url = request.url.replace(self.endpoint, self.at, 1)
 
     def client(self, service: str, region: str) -> Any:
         if (service, region) not in self.clients:
@@ -48,7 +49,7 @@ class Aws:
         """What a test sets up and no API of AWS takes goes on the server's own paths (`served_private.py`)."""
         data = json.dumps({"account": self.account} | body).encode()
         try:
-            with self.opener.open(urllib.request.Request(f"{self.endpoint}/cordon-test/{what}", data)) as response:
+            with self.opener.open(urllib.request.Request(f"{self.at}/cordon-test/{what}", data)) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             with error:

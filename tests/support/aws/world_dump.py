@@ -35,7 +35,7 @@ def dump(aws: Aws, region: str, _request: dict[str, Any]) -> dict[str, Any]:
         "scaling_groups": dump_scaling_groups(aws, region),
         "target_groups": dump_target_groups(aws, region),
         "tags": dump_tags(aws, region),
-        "users": dump_users(aws, region),
+        "users": dump_users(aws, region, held),
         "roles": dump_roles(aws, region),
         "instance_profiles": {
             profile["InstanceProfileId"]: {
@@ -199,30 +199,35 @@ def policies_of(principal: dict[str, Any], inline: str) -> dict[str, Any]:
     }
 
 
-def dump_users(aws: Aws, region: str) -> dict[str, Any]:
+def dump_users(aws: Aws, region: str, held: list[str]) -> dict[str, Any]:
+    """Credentials of kinds that no user of the account has are not asked for."""
+    iam = aws.client("iam", region)
     dumped = {}
     for user in details(aws, region, "User"):
         name = user["UserName"]
 
-        def statuses(method: str, member: str, identifier: str) -> dict[str, str]:
-            listed = getattr(aws.client("iam", region), method)(UserName=name)[member]
+        def statuses(part: str, method: str, member: str, identifier: str) -> dict[str, str]:
+            listed = getattr(iam, method)(UserName=name)[member] if part in held else []
             return {each[identifier]: each["Status"] for each in listed}
 
+        devices = aws.all_of("iam", region, "list_mfa_devices", "MFADevices", UserName=name) if "mfa_devices" in held else []
         dumped[user["UserId"]] = {
             "name": name,
             **policies_of(user, "UserPolicyList"),
             "groups": sorted(user.get("GroupList", [])),
-            "keys": statuses("list_access_keys", "AccessKeyMetadata", "AccessKeyId"),
-            "ssh_keys": statuses("list_ssh_public_keys", "SSHPublicKeys", "SSHPublicKeyId"),
-            "signing_certificates": statuses("list_signing_certificates", "Certificates", "CertificateId"),
+            "keys": {each["AccessKeyId"]: each["Status"] for each in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]},
+            "ssh_keys": statuses("ssh_keys", "list_ssh_public_keys", "SSHPublicKeys", "SSHPublicKeyId"),
+            "signing_certificates": statuses(
+                "signing_certificates", "list_signing_certificates", "Certificates", "CertificateId"
+            ),
             "service_credentials": statuses(
-                "list_service_specific_credentials", "ServiceSpecificCredentials", "ServiceSpecificCredentialId"
+                "service_credentials",
+                "list_service_specific_credentials",
+                "ServiceSpecificCredentials",
+                "ServiceSpecificCredentialId",
             ),
-            "mfa_devices": sorted(
-                device["SerialNumber"]
-                for device in aws.all_of("iam", region, "list_mfa_devices", "MFADevices", UserName=name)
-            ),
-            "login_profile": has_login_profile(aws.client("iam", region), name),
+            "mfa_devices": sorted(device["SerialNumber"] for device in devices),
+            "login_profile": "login_profile" in held and has_login_profile(iam, name),
         }
     return dumped
 

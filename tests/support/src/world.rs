@@ -5,7 +5,7 @@
 
 use std::io::{BufRead, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -21,10 +21,13 @@ pub const REGION: &str = "us-east-1";
 // An account with the managed policies loaded and eight interfaces takes seconds on a busy machine, never minutes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A worker that builds, reads and dumps accounts. Shareable: it takes one request at a time, in order.
+/// A worker that builds, reads and dumps accounts. Its clones share it: it takes one request at a time, in order.
+#[derive(Clone)]
 pub struct World {
     jobs: mpsc::Sender<Job>,
-    script: Script,
+    script: Arc<Script>,
+    /// The endpoint of a copy of the server, if it is one that is meant.
+    copy: Option<String>,
 }
 
 struct Job {
@@ -50,11 +53,27 @@ impl World {
                 let _ = answer.send(exchange(&mut stdin, &mut stdout, &request));
             }
         });
-        Ok(World { jobs, script })
+        Ok(World { jobs, script: Arc::new(script), copy: None })
+    }
+
+    /// The same worker, on a copy that is made now of the server: with all that it holds, and on its own from here on. With the endpoint.
+    pub async fn copy(&self, account: &str) -> Result<(World, String)> {
+        let made = self.request(json!({"op": "copy", "account": account})).await?;
+        let endpoint = made["endpoint"].as_str().context("no endpoint")?.to_owned();
+        Ok((World { copy: Some(endpoint.clone()), ..self.clone() }, endpoint))
+    }
+
+    /// Drops an account: with its server, if that is a copy.
+    pub async fn forget(&self, account: &str) -> Result<()> {
+        let op = if self.copy.is_some() { "end" } else { "forget" };
+        self.request(json!({"op": op, "account": account})).await.map(drop)
     }
 
     /// Sends one request as it is. A Python exception becomes an error whose text holds its code.
-    pub async fn request(&self, request: Value) -> Result<Value> {
+    pub async fn request(&self, mut request: Value) -> Result<Value> {
+        if let Some(copy) = &self.copy {
+            request["at"] = json!(copy);
+        }
         let what = format!("world `{}`", request["op"].as_str().unwrap_or("without op"));
         let (answer, answered) = oneshot::channel();
         self.jobs
