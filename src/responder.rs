@@ -248,9 +248,11 @@ impl Responder {
                     Box::pin(self.contain(case, occasion, deadline)).await
                 }
                 (Mode::Observe | Mode::Approve, Occasion::Delivery) => {
-                    let (rules, opened, report) = futures::join!(
+                    let key = case.target.key();
+                    let (rules, opened, known, report) = futures::join!(
                         self.analyst.rules.read(),
                         self.journal().open(&case.incident, Some(case.whole()), self.now()),
+                        self.journal().read(&key),
                         Box::pin(self.analyst.observe(case))
                     );
                     if rules?.stamp() != case.rules {
@@ -266,7 +268,11 @@ impl Responder {
                                 report?
                             }
                         },
-                        _ => report?,
+                        // Nor is a person asked again about what was released, and of which nothing newer is known.
+                        _ => match (report?, contain::released(case, known?.as_ref(), occasion)) {
+                            (asks, Some(outcome)) if asks.is_waiting() => case.report(outcome),
+                            (report, _) => report,
+                        },
                     };
                     let report = self.unless_rejected(case, report).await?;
                     let report = self.unless_asked_already(case, report).await?;

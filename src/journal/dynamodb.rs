@@ -36,8 +36,10 @@ use futures::{FutureExt, future::BoxFuture};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::{BTreeSet, HashMap};
 
-/// Of the items' form; a table with another is refused.
+/// Of the items' form; one with another is refused, and not written to.
 const SCHEMA: &str = "1";
+/// The condition of a write that may make an item.
+const OURS: &str = "attribute_not_exists(#schema) OR #schema = :schema";
 
 type Item = HashMap<String, V>;
 
@@ -79,7 +81,7 @@ impl DynamoJournal {
             Ok(answer) => {
                 let item = checked(answer.attributes.unwrap_or_default())?;
                 let containment = json::<Containment>(&item, "containment")?.map(Box::new);
-                Ok(Some(Claim::Held { lease, containment, inbox: inbox(&item) }))
+                Ok(Some(Claim::Held { lease, containment, inbox: set(&item, "inbox")? }))
             }
             Err(AwsError::Conflict { .. }) => Ok(None),
             Err(error) => Err(error.into()),
@@ -101,7 +103,7 @@ impl DynamoJournal {
             .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()))
             .return_values(ReturnValue::UpdatedNew);
         match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
-            Ok(answer) => Ok(Some(inbox(&answer.attributes.unwrap_or_default()).len())),
+            Ok(answer) => Ok(Some(set(&answer.attributes.unwrap_or_default(), "inbox")?.len())),
             Err(AwsError::Conflict { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -115,11 +117,36 @@ impl DynamoJournal {
             .table_name(&self.table)
             .set_key(Some(key(format!("S#{thing}"), "HEAD")))
             .update_expression(update)
+            .condition_expression(OURS)
             .expression_attribute_names("#schema", "schema")
             .expression_attribute_values(":target", V::Ss(vec![target.to_owned()]))
             .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()));
-        call.send().await.map_err(classify("dynamodb:UpdateItem"))?;
-        Ok(())
+        match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.refused(format!("S#{thing}"), "HEAD", error).await),
+        }
+    }
+
+    /// Why an item did not take a write: it is of another version, if that is so.
+    async fn refused(&self, pk: String, sk: &str, error: AwsError) -> JournalError {
+        let call = self.client.get_item().table_name(&self.table).set_key(Some(key(pk, sk))).consistent_read(true);
+        match (&error, call.send().await) {
+            (AwsError::Conflict { .. }, Ok(answer)) => {
+                answer.item.map(checked).and_then(Result::err).unwrap_or_else(|| error.into())
+            }
+            _ => error.into(),
+        }
+    }
+
+    /// Of an incident that did not take a write: it is not there, or of another version.
+    async fn refused_by(&self, id: &IncidentId, error: AwsError) -> JournalError {
+        match error {
+            AwsError::Conflict { .. } => match self.get(format!("I#{id}")).await {
+                Err(error) => error,
+                Ok(_) => JournalError::NoIncident(id.clone()),
+            },
+            error => error.into(),
+        }
     }
 
     /// Sets attributes of an incident that is there.
@@ -141,11 +168,14 @@ impl DynamoJournal {
             false => format!("{verb} {} ", parts.join(", ")),
         };
         let expression = part("SET", set) + &part("REMOVE", remove);
-        let call = call.update_expression(expression.trim()).condition_expression("attribute_exists(pk)");
+        let call = call
+            .update_expression(expression.trim())
+            .condition_expression("#schema = :schema")
+            .expression_attribute_names("#schema", "schema")
+            .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()));
         match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
             Ok(_) => Ok(()),
-            Err(AwsError::Conflict { .. }) => Err(JournalError::NoIncident(id.clone())),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.refused_by(id, error).await),
         }
     }
 }
@@ -249,7 +279,7 @@ impl Journal for DynamoJournal {
             }
             // No lease and no inbox: it was given back, and the answer was lost.
             match item.contains_key("lease_until") {
-                true => Ok(GivenBack::NotYet { inbox: inbox(&item) }),
+                true => Ok(GivenBack::NotYet { inbox: set(&item, "inbox")? }),
                 false => Ok(GivenBack::Yes),
             }
         }
@@ -266,8 +296,8 @@ impl Journal for DynamoJournal {
 
     fn sharers<'a>(&'a self, thing: &'a str) -> BoxFuture<'a, Result<BTreeSet<String>, JournalError>> {
         async move {
-            let item = self.get(format!("S#{thing}")).await?.unwrap_or_default();
-            Ok(item.get("targets").and_then(|set| set.as_ss().ok()).cloned().unwrap_or_default().into_iter().collect())
+            let item = self.get(format!("S#{thing}")).await?;
+            item.map_or_else(|| Ok(BTreeSet::new()), |item| set(&item, "targets"))
         }
         .boxed()
     }
@@ -296,7 +326,12 @@ impl Journal for DynamoJournal {
             let mut pages = call.into_paginator().items().send();
             let mut found = Vec::new();
             while let Some(item) = pages.try_next().await.map_err(classify("dynamodb:Scan"))? {
-                found.push(record(&checked(item)?)?);
+                let name = string(&item, "pk").unwrap_or_default().to_owned();
+                // One that cannot be read does not hide the others.
+                match checked(item).and_then(|item| record(&item)) {
+                    Ok(record) => found.push(record),
+                    Err(error) => tracing::error!(item = name, %error, "left out"),
+                }
             }
             Ok(found)
         }
@@ -311,12 +346,13 @@ impl Journal for DynamoJournal {
                 .table_name(&self.table)
                 .set_key(Some(key(format!("I#{id}"), "HEAD")))
                 .update_expression("SET report = if_not_exists(report, :report)")
-                .condition_expression("attribute_exists(pk)")
-                .expression_attribute_values(":report", text(report)?);
+                .condition_expression("#schema = :schema")
+                .expression_attribute_names("#schema", "schema")
+                .expression_attribute_values(":report", text(report)?)
+                .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()));
             match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
                 Ok(_) => Ok(()),
-                Err(AwsError::Conflict { .. }) => Err(JournalError::NoIncident(id.clone())),
-                Err(error) => Err(error.into()),
+                Err(error) => Err(self.refused_by(id, error).await),
             }
         }
         .boxed()
@@ -405,22 +441,30 @@ fn string<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
     item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
 }
 
-fn json<T: DeserializeOwned>(item: &Item, name: &str) -> Result<Option<T>, JournalError> {
-    let parse =
-        |text: &str| serde_json::from_str(text).map_err(|error| JournalError::Unreadable(format!("`{name}`: {error}")));
-    string(item, name).map(parse).transpose()
+/// By name, so that a person finds it.
+fn unreadable(item: &Item, why: impl std::fmt::Display) -> JournalError {
+    let [pk, sk] = ["pk", "sk"].map(|name| string(item, name).unwrap_or_default());
+    JournalError::Unreadable(format!("item `{pk}` `{sk}`: {why}"))
 }
 
-fn inbox(item: &Item) -> Inbox {
-    let marks = item.get("inbox").and_then(|value| value.as_ss().ok());
-    marks.map(|marks| marks.iter().cloned().collect()).unwrap_or_default()
+/// What is there and cannot be read is not taken for nothing: it would be written anew, and what it held be lost.
+fn json<T: DeserializeOwned>(item: &Item, name: &str) -> Result<Option<T>, JournalError> {
+    let Some(value) = item.get(name) else { return Ok(None) };
+    let text = value.as_s().map_err(|_| unreadable(item, format!("`{name}` is no text")))?;
+    serde_json::from_str(text).map(Some).map_err(|error| unreadable(item, format!("`{name}`: {error}")))
+}
+
+fn set(item: &Item, name: &str) -> Result<BTreeSet<String>, JournalError> {
+    let Some(value) = item.get(name) else { return Ok(BTreeSet::new()) };
+    let set = value.as_ss().map_err(|_| unreadable(item, format!("`{name}` is no set of texts")))?;
+    Ok(set.iter().cloned().collect())
 }
 
 /// An item of another version is not guessed at.
 fn checked(item: Item) -> Result<Item, JournalError> {
     match item.get("schema").and_then(|value| value.as_n().ok()) {
         Some(schema) if schema != SCHEMA => {
-            Err(JournalError::Unreadable(format!("an item of schema {schema}; this version knows {SCHEMA}")))
+            Err(unreadable(&item, format!("it has schema {schema}; this version knows {SCHEMA}")))
         }
         _ => Ok(item),
     }
@@ -431,7 +475,7 @@ fn record(item: &Item) -> Result<IncidentRecord, JournalError> {
     let opened = moment("opened");
     let id = string(item, "pk").and_then(|pk| pk.strip_prefix("I#")).and_then(|id| IncidentId::parse(id).ok());
     let (Some(id), Some(opened)) = (id, opened) else {
-        return Err(JournalError::Unreadable("an incident without id or time".to_owned()));
+        return Err(unreadable(item, "an incident without id or time"));
     };
     Ok(IncidentRecord {
         id,
@@ -442,6 +486,6 @@ fn record(item: &Item) -> Result<IncidentRecord, JournalError> {
         at: moment("at").map(Timestamp::from_millis),
         approval: json(item, "approval")?.unwrap_or_default(),
         rejected: json(item, "rejected")?,
-        log: item.get("log").and_then(|set| set.as_ss().ok()).cloned().unwrap_or_default().into_iter().collect(),
+        log: set(item, "log")?.into_iter().collect(),
     })
 }

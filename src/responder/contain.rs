@@ -452,7 +452,7 @@ fn finish_what_is_held(plan: &Plan, verdicts: Vec<Verdict>, held: &BTreeSet<Stri
 }
 
 /// After a release, evidence that is not newer does not contain again.
-fn released(case: &Treatment, known: Option<&Containment>, occasion: &Occasion) -> Option<Outcome> {
+pub(super) fn released(case: &Treatment, known: Option<&Containment>, occasion: &Occasion) -> Option<Outcome> {
     let released = known?.released?;
     if case.evidence_from.is_some_and(|from| from > released) {
         return None;

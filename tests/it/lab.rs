@@ -12,26 +12,41 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         LazyLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 use tokio::sync::OnceCell;
 
-/// Moto and its builder each keep one core busy, so there are two of them; worlds know nothing of each other.
-static SHARED: [OnceCell<(Moto, World)>; 2] = [const { OnceCell::const_new() }; 2];
-static NEXT: AtomicU64 = AtomicU64::new(0);
+/// Moto and its builder each keep one core busy, so worlds take turns on two of them; they know nothing of each other. The third holds
+/// little else than what it is copied for.
+static SERVERS: [OnceCell<(Moto, World)>; 3] = [const { OnceCell::const_new() }; 3];
+static NEXT: AtomicUsize = AtomicUsize::new(0);
 static SEQUENCE: AtomicU64 = AtomicU64::new(1);
 
-/// A moto and its boto3 worker, started once and ended with the test process.
-pub async fn shared() -> Result<&'static (Moto, World)> {
-    let turn = NEXT.fetch_add(1, Ordering::Relaxed) % SHARED.len() as u64;
-    SHARED[usize::try_from(turn)?]
-        .get_or_try_init(|| async {
-            let moto = Moto::start().await?;
-            let world = World::start(moto.endpoint()).await?;
-            Ok((moto, world))
-        })
-        .await
+/// Where a world is built.
+#[derive(Clone, Copy, Default)]
+pub enum Server {
+    #[default]
+    Shared,
+    OfCopies,
+}
+
+impl Server {
+    /// A moto and its boto3 worker, started once and ended with the test process.
+    pub async fn start(self) -> Result<&'static (Moto, World)> {
+        let [.., of_copies] = &SERVERS;
+        let server = match self {
+            Self::Shared => &SERVERS[NEXT.fetch_add(1, Ordering::Relaxed) % 2],
+            Self::OfCopies => of_copies,
+        };
+        server
+            .get_or_try_init(|| async {
+                let moto = Moto::start().await?;
+                let world = World::start(moto.endpoint()).await?;
+                Ok((moto, world))
+            })
+            .await
+    }
 }
 
 pub struct Lab {
@@ -67,6 +82,7 @@ pub struct Setup {
     pub rules: Option<&'static str>,
     /// Rounds are measured, which makes every call wait.
     pub rounds: bool,
+    pub server: Server,
 }
 
 impl Lab {
@@ -75,7 +91,7 @@ impl Lab {
     }
 
     pub async fn new(setup: Setup) -> Result<Self> {
-        let (moto, boto3) = shared().await?;
+        let (moto, boto3) = setup.server.start().await?;
         let account = next_account();
         let mut request =
             json!({"op": "build", "account": account, "interfaces": setup.interfaces.unwrap_or(3), "ipv6": setup.ipv6});

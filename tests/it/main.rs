@@ -27,6 +27,7 @@ macro_rules! rows {
 mod addresses;
 mod afterwards;
 mod alerts;
+mod alike;
 mod architecture;
 mod bad_input;
 mod cli;

@@ -1,7 +1,7 @@
 //! One check for every action and every playbook: contain then release is the world before, twice is once, and nothing goes over the wire
 //! that is not declared. What is registered and in no scenario fails here. `matrix.rs` takes the scenarios through faults.
 
-use crate::lab::{Lab, Setup, kind, without_replacement};
+use crate::lab::{Lab, Server, Setup, kind, without_replacement};
 use anyhow::Result;
 use cordon::{actions, permissions};
 use serde_json::{Value, json};
@@ -212,7 +212,11 @@ pub enum Phase {
 
 impl Scenario {
     pub async fn lab(self) -> Result<Lab> {
-        let setup = Setup { durable: true, interfaces: Some(1), world: self.world, ..Setup::default() };
+        self.lab_on(Server::default()).await
+    }
+
+    pub async fn lab_on(self, server: Server) -> Result<Lab> {
+        let setup = Setup { durable: true, interfaces: Some(1), world: self.world, server, ..Setup::default() };
         let lab = Lab::new(setup).await?;
         if matches!(self.event, Event::Finding("instance-c2-network") | Event::Sequence) {
             let ends = json!({"InstanceId": lab.id("/victim/instance"), "InstanceInitiatedShutdownBehavior": {"Value": "terminate"}});
@@ -278,9 +282,10 @@ impl Scenario {
         }
     }
 
-    /// Each call of one containment as the nth of its operation: ids differ from world to world and cannot name a position here.
+    /// Each call of one containment as the nth of its operation: ids differ from world to world and cannot name a position here. What a server
+    /// loads at the first call of a kind is loaded then, before it is copied.
     pub async fn positions(self) -> Result<Vec<(Phase, String, u32, bool)>> {
-        let lab = self.lab().await?;
+        let lab = self.lab_on(Server::OfCopies).await?;
         let event = self.strike(&lab).await?;
         lab.proxy.clear();
         let incident = lab.incident_of(&event)?;

@@ -1,6 +1,6 @@
 //! What the sweep looks for, by the sparse index `due`, and what is counted for the digest: `D#hour`, each thing by its name.
 
-use super::{DynamoJournal, Item, SCHEMA, V, json, key, record, string};
+use super::{DynamoJournal, Item, OURS, SCHEMA, V, checked, json, key, record, string, unreadable};
 use crate::{
     aws::{AwsError, classify},
     domain::{IncidentId, Timestamp},
@@ -111,12 +111,15 @@ impl DynamoJournal {
             .table_name(&self.table)
             .set_key(Some(key(format!("D#{hour}"), what)))
             .update_expression("ADD times :one SET #schema = :schema, expires = :expires")
+            .condition_expression(OURS)
             .expression_attribute_names("#schema", "schema")
             .expression_attribute_values(":one", V::N("1".to_owned()))
             .expression_attribute_values(":expires", expires(hour))
             .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()));
-        call.send().await.map_err(classify("dynamodb:UpdateItem"))?;
-        Ok(())
+        match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.refused(format!("D#{hour}"), what, error).await),
+        }
     }
 
     /// A set, so that a repeated write adds nothing.
@@ -127,13 +130,14 @@ impl DynamoJournal {
             .table_name(&self.table)
             .set_key(Some(key(format!("I#{id}"), "HEAD")))
             .update_expression("ADD #log :entry")
-            .condition_expression("attribute_exists(pk)")
+            .condition_expression("#schema = :schema")
+            .expression_attribute_names("#schema", "schema")
+            .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()))
             .expression_attribute_names("#log", "log")
             .expression_attribute_values(":entry", V::Ss(vec![entry.to_string()]));
         match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
             Ok(_) => Ok(()),
-            Err(AwsError::Conflict { .. }) => Err(JournalError::NoIncident(id.clone())),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.refused_by(id, error).await),
         }
     }
 
@@ -148,11 +152,15 @@ impl DynamoJournal {
         let mut pages = call.into_paginator().items().send();
         let mut found = Counts::new();
         while let Some(item) = pages.try_next().await.map_err(classify("dynamodb:Query"))? {
+            let what = string(&item, "sk").unwrap_or_default().to_owned();
+            if what == TOLD {
+                return Ok(None);
+            }
             let times = item.get("times").and_then(|times| times.as_n().ok()).and_then(|times| times.parse().ok());
-            match (string(&item, "sk"), times) {
-                (Some(TOLD), _) => return Ok(None),
-                (Some(what), Some(times)) => drop(found.insert(what.to_owned(), times)),
-                _ => return Err(JournalError::Unreadable("a count of the digest".to_owned())),
+            match checked(item).and_then(|item| times.ok_or_else(|| unreadable(&item, "it counts nothing"))) {
+                Ok(times) => drop(found.insert(what, times)),
+                // A count that cannot be read does not keep the others from people, nor the sweep from the rest of its work.
+                Err(error) => tracing::error!(%error, "left out"),
             }
         }
         Ok(Some(found).filter(|found| !found.is_empty()))

@@ -1,6 +1,6 @@
 //! The registry of our own groups: `REG#account#region`, `GROUP#vpc` or `PASSAGE#vpc`; and the baseline of sensors: `SENSORS#account#region`.
 
-use super::{DynamoJournal, SCHEMA, V, json, key, millis, string, text};
+use super::{DynamoJournal, OURS, SCHEMA, V, checked, json, key, millis, string, text, unreadable};
 use crate::{
     aws::{AwsError, classify},
     domain::{AccountId, GroupId, Region, VpcId},
@@ -27,6 +27,7 @@ impl Registry for DynamoJournal {
             let mut pages = call.into_paginator().items().send();
             let mut found = HashMap::new();
             while let Some(item) = pages.try_next().await.map_err(classify("dynamodb:Query"))? {
+                let item = checked(item)?;
                 let sort = string(&item, "sk").and_then(|sort| sort.split_once('#'));
                 let purpose = match sort {
                     Some(("GROUP", vpc)) => Some((vpc, Purpose::Quarantine)),
@@ -36,7 +37,7 @@ impl Registry for DynamoJournal {
                 let key = purpose.and_then(|(vpc, purpose)| Some((VpcId::parse(vpc).ok()?, purpose)));
                 let group = string(&item, "group").and_then(|group| GroupId::parse(group).ok());
                 let (Some(key), Some(group)) = (key, group) else {
-                    return Err(JournalError::Unreadable("an entry of the registry of groups".to_owned()));
+                    return Err(unreadable(&item, "it names no group of ours"));
                 };
                 found.insert(key, group);
             }
@@ -58,12 +59,19 @@ impl Registry for DynamoJournal {
                 Purpose::Quarantine => "GROUP",
                 Purpose::Passage => "PASSAGE",
             };
-            let mut item = key(format!("REG#{account}#{region}"), &format!("{kind}#{vpc}"));
+            let (pk, sk) = (format!("REG#{account}#{region}"), format!("{kind}#{vpc}"));
+            let mut item = key(pk.clone(), &sk);
             item.insert("schema".to_owned(), V::N(SCHEMA.to_owned()));
             item.insert("group".to_owned(), V::S(group.to_string()));
             let call = self.client.put_item().table_name(&self.table).set_item(Some(item));
-            call.send().await.map_err(classify("dynamodb:PutItem"))?;
-            Ok(())
+            let call = call
+                .condition_expression(OURS)
+                .expression_attribute_names("#schema", "schema")
+                .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()));
+            match call.send().await.map_err(classify("dynamodb:PutItem")) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(self.refused(pk, &sk, error).await),
+            }
         }
         .boxed()
     }

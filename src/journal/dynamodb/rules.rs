@@ -1,7 +1,7 @@
 //! `POLICY`: `V#version` and `~PAUSE`, which sorts after all versions, so that one query finds what holds. `BUDGET#kind#period` with
 //! the set of members. `MARK#what`.
 
-use super::{DynamoJournal, Item, SCHEMA, V, checked, json, key, string, text};
+use super::{DynamoJournal, Item, OURS, SCHEMA, V, checked, json, key, set, string, text};
 use crate::{
     aws::{AwsError, classify},
     domain::Timestamp,
@@ -64,9 +64,9 @@ impl DynamoJournal {
             .table_name(&self.table)
             .set_key(Some(key(format!("BUDGET#{}", budget.key), "HEAD")))
             .update_expression("ADD members :members SET #schema = :schema, expires = :expires")
-            .condition_expression(
-                "attribute_not_exists(members) OR size(members) < :most OR contains(members, :member)",
-            )
+            .condition_expression(format!(
+                "({OURS}) AND (attribute_not_exists(members) OR size(members) < :most OR contains(members, :member))"
+            ))
             .expression_attribute_names("#schema", "schema")
             .expression_attribute_values(":members", V::Ss(vec![budget.member.clone()]))
             .expression_attribute_values(":member", V::S(budget.member.clone()))
@@ -78,8 +78,7 @@ impl DynamoJournal {
             Err(error @ AwsError::Conflict { .. }) => {
                 // Another write came between, or there is no place left: the set itself says which.
                 let item = self.get(format!("BUDGET#{}", budget.key)).await?.unwrap_or_default();
-                let members = item.get("members").and_then(|set| set.as_ss().ok()).map_or(0, Vec::len);
-                match members >= budget.most as usize {
+                match set(&item, "members")?.len() >= budget.most as usize {
                     true => Ok(false),
                     false => Err(error.into()),
                 }

@@ -1,6 +1,6 @@
 //! What is counted within a while, in the table.
 
-use super::{DynamoJournal, Item, SCHEMA, key};
+use super::{DynamoJournal, OURS, SCHEMA, key, set};
 use crate::{
     aws::{AwsError, classify},
     detect::Tally,
@@ -38,7 +38,7 @@ impl DynamoJournal {
             .table_name(&self.table)
             .set_key(Some(key(bucket.clone(), "HEAD")))
             .update_expression("ADD members :member SET #schema = :schema, expires = :expires")
-            .condition_expression("attribute_not_exists(members) OR size(members) < :most")
+            .condition_expression(format!("({OURS}) AND (attribute_not_exists(members) OR size(members) < :most)"))
             .expression_attribute_values(":member", V::Ss(vec![tally.member.clone()]))
             .expression_attribute_values(":expires", V::N(expires.to_string()))
             .expression_attribute_values(":most", V::N(MOST_MEMBERS.to_string()))
@@ -46,18 +46,14 @@ impl DynamoJournal {
             .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()))
             .return_values(ReturnValue::AllNew);
         match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
-            Ok(answer) => Ok(answer.attributes.map(|item| members_of(&item)).unwrap_or_default()),
-            // It is full, which is enough.
+            Ok(answer) => set(&answer.attributes.unwrap_or_default(), "members"),
+            // It is full, which is enough; or of another version, which is said.
             Err(AwsError::Conflict { .. }) => self.members(bucket).await,
             Err(error) => Err(error.into()),
         }
     }
 
     async fn members(&self, bucket: String) -> Result<BTreeSet<String>, JournalError> {
-        Ok(self.get(bucket).await?.map(|item| members_of(&item)).unwrap_or_default())
+        self.get(bucket).await?.map_or_else(|| Ok(BTreeSet::new()), |item| set(&item, "members"))
     }
-}
-
-fn members_of(item: &Item) -> BTreeSet<String> {
-    item.get("members").and_then(|set| set.as_ss().ok()).cloned().unwrap_or_default().into_iter().collect()
 }

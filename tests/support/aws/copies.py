@@ -1,7 +1,8 @@
 """Copies of the running server: each begins with all that the server holds, has a port of its own, and goes its own way.
 
 A world that many tests start from is built once: a copy is a fork, and takes some milliseconds where building takes as
-many calls. `POST /cordon-test/copy` makes one and answers its endpoint; `end` ends it. A copy ends with the server too.
+many calls. `POST /cordon-test/copy` makes one and answers its endpoint; `end` ends it. A copy ends
+with the server's standard input too.
 """
 
 import gc
@@ -9,6 +10,7 @@ import os
 import signal
 import socket
 import threading
+import traceback
 from contextlib import contextmanager
 from typing import Callable, Iterator
 
@@ -25,12 +27,14 @@ class Copies:
     def __init__(self, host: str, serve: Callable[[socket.socket], None]):
         self.host, self.serve = host, serve
         self.is_copy = False
-        self.quiet, self.busy = threading.Condition(), 0
+        self.quiet, self.busy, self.wanted = threading.Condition(), 0, 0
 
     @contextmanager
     def request(self) -> Iterator[None]:
         """Around every request but those for copies."""
         with self.quiet:
+            # Or a server that is never idle would never be copied.
+            self.quiet.wait_for(lambda: not self.wanted)
             self.busy += 1
         try:
             yield
@@ -40,19 +44,23 @@ class Copies:
                 self.quiet.notify_all()
 
     def make(self) -> dict[str, str]:
-        listener = socket.create_server((self.host, 0))
-        with self.quiet:
-            self.quiet.wait_for(lambda: self.busy == 0)
-            if os.fork() == 0:
-                self.become(listener)
-        with listener:
+        with socket.create_server((self.host, 0)) as listener:
+            with self.quiet:
+                self.wanted += 1
+                try:
+                    self.quiet.wait_for(lambda: not self.busy)
+                    if os.fork() == 0:
+                        self.become(listener)
+                finally:
+                    self.wanted -= 1
+                    self.quiet.notify_all()
             return {"endpoint": f"http://{self.host}:{listener.getsockname()[1]}"}
 
     def become(self, listener: socket.socket) -> None:
         """What a copy does from its first moment to its last."""
         try:
             self.is_copy = True
-            self.quiet = threading.Condition()
+            self.quiet, self.wanted = threading.Condition(), 0
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             # The connections of the server are not its own, or nobody would see them end.
             os.closerange(3, listener.fileno())
@@ -61,8 +69,10 @@ class Copies:
             gc.disable()
             threading.Thread(target=end_with_parent, args=(lambda: os._exit(0),), daemon=True).start()
             self.serve(listener)
+        except BaseException:
+            traceback.print_exc()
         finally:
-            os._exit(0)
+            os._exit(1)
 
     def end(self) -> None:
         if not self.is_copy:

@@ -12,18 +12,21 @@ import json
 from ipaddress import ip_address
 from typing import Any, Callable, Iterable
 
+from moto.autoscaling.models import autoscaling_backends
 from moto.cloudtrail.models import cloudtrail_backends
 from moto.config.models import config_backends
 from moto.core.base_backend import BackendDict, model_data
 from moto.ec2.models import ec2_backends
+from moto.elbv2.models import elbv2_backends
 from moto.events.models import events_backends
 from moto.guardduty.models import guardduty_backends
 from moto.iam.models import User, iam_backends
 from moto.s3.models import s3_backends
+from moto.ssm.models import ssm_backends
 from moto.wafv2.models import wafv2_backends
 from served import credentials_of
 from served_organization import administer, organization_trails, trail_of_organization
-from served_sessions import add_session
+from served_sessions import add_session, has_sessions
 from served_trail import add_events
 from werkzeug.wsgi import get_input_stream
 
@@ -46,6 +49,11 @@ def share_group(account: str, region: str, body: dict[str, Any]) -> None:
     ec2_backends[account][region].get_security_group_from_id(body["group"]).owner_id = body["owner"]
 
 
+def is_special(instance: Any) -> bool:
+    is_protected = instance.disable_api_termination or instance.disable_api_stop
+    return bool(is_protected) or instance.instance_initiated_shutdown_behavior != "stop"
+
+
 def of_users(things: Callable[[User], Any]) -> tuple[BackendDict, Callable[[Any], Any]]:
     return iam_backends, lambda backend: any(things(user) for user in list(backend.users.values()))
 
@@ -59,6 +67,11 @@ PARTS: dict[str, tuple[BackendDict, Callable[[Any], Any]]] = {
     "flow_logs": (ec2_backends, lambda backend: backend.flow_logs),
     "buckets": (s3_backends, lambda backend: backend.buckets),
     "ip_sets": (wafv2_backends, lambda backend: backend.ip_sets),
+    "snapshots": (ec2_backends, lambda backend: backend.snapshots),
+    "sessions": (ssm_backends, has_sessions),
+    "scaling_groups": (autoscaling_backends, lambda backend: backend.autoscaling_groups),
+    "target_groups": (elbv2_backends, lambda backend: backend.target_groups),
+    "instance_attributes": (ec2_backends, lambda backend: any(map(is_special, list(backend.all_instances())))),
     "ssh_keys": of_users(lambda user: user.ssh_public_keys),
     "signing_certificates": of_users(lambda user: user.signing_certificates),
     "service_credentials": of_users(credentials_of),

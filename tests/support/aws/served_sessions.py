@@ -22,6 +22,11 @@ def sessions_of(account: str, region: str) -> dict[str, dict[str, Any]]:
     return vars(ssm_backends[account][region]).setdefault("manager_sessions", {})
 
 
+def has_sessions(backend: Any) -> bool:
+    """Of an SSM backend of moto."""
+    return bool(vars(backend).get("manager_sessions"))
+
+
 def describe_sessions(account: str, region: str, params: dict[str, Any]) -> dict[str, Any]:
     """`Active` ones are connected or disconnected, those of the `History` have ended."""
     ended = params["State"] == "History"

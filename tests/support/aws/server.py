@@ -168,12 +168,12 @@ def main():
 
     # It looks through a class of two hundred methods for each request too.
     moto.core.responses.method_names_from_class = functools.cache(moto.core.responses.method_names_from_class)
-    # And compares all that it holds, dictionary by dictionary, each time a backend is asked for.
+    # And goes through all that it holds each time a backend is asked for.
     make = BackendDict._create_account_specific_backend
     BackendDict._create_account_specific_backend = lambda self, account: account in self or make(self, account)
     # Each subscription has a key of its own, which takes longer to make than all other calls of a test take.
-    key = functools.cache(lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048))
-    Subscription.private_key = lambda _self: key()
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    Subscription.private_key = lambda _self: key
     managed = json.loads(moto.iam.models.aws_managed_policies_data)
     kept = {name: policy for name, policy in managed.items() if MANAGED_POLICIES.fullmatch(name)}
     moto.iam.models.aws_managed_policies_data = json.dumps(kept)

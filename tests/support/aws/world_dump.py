@@ -24,16 +24,16 @@ FLEETING = ("sgr-", "fl-")
 
 def dump(aws: Aws, region: str, _request: dict[str, Any]) -> dict[str, Any]:
     """All that Cordon could touch, by id; nothing in it changes unless somebody changes it."""
-    held = aws.tell("held", {"region": region})
+    held = set(aws.tell("held", {"region": region}))
     return {part: dump_part(aws, region) if part in held else {} for part, dump_part in SELDOM.items()} | {
-        "instances": dump_instances(aws, region),
+        "instances": dump_instances(aws, region, held),
         "network_interfaces": dump_interfaces(aws, region),
         "network_acls": dump_network_acls(aws, region),
         "security_groups": dump_groups(aws, region),
-        "snapshots": dump_snapshots(aws, region),
-        "sessions": dump_sessions(aws, region),
-        "scaling_groups": dump_scaling_groups(aws, region),
-        "target_groups": dump_target_groups(aws, region),
+        "snapshots": dump_snapshots(aws, region) if "snapshots" in held else {},
+        "sessions": dump_sessions(aws, region) if "sessions" in held else {},
+        "scaling_groups": dump_scaling_groups(aws, region) if "scaling_groups" in held else {},
+        "target_groups": dump_target_groups(aws, region) if "target_groups" in held else {},
         "tags": dump_tags(aws, region),
         "users": dump_users(aws, region, held),
         "roles": dump_roles(aws, region),
@@ -51,7 +51,11 @@ def tags_of(resource: dict[str, Any], member: str = "Tags") -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in sorted(resource.get(member, []), key=lambda tag: tag["Key"])}
 
 
-def dump_instances(aws: Aws, region: str) -> dict[str, Any]:
+# What EC2 says of an instance of which nobody said otherwise.
+DEFAULTS = {"disableApiTermination": False, "disableApiStop": False, "instanceInitiatedShutdownBehavior": "stop"}
+
+
+def dump_instances(aws: Aws, region: str, held: set[str]) -> dict[str, Any]:
     ec2 = aws.client("ec2", region)
     profiles = {
         each["InstanceId"]: {"arn": each["IamInstanceProfile"]["Arn"], "state": each["State"]}
@@ -63,8 +67,8 @@ def dump_instances(aws: Aws, region: str) -> dict[str, Any]:
     for reservation in aws.all_of("ec2", region, "describe_instances", "Reservations"):
         for instance in reservation["Instances"]:
             identifier = instance["InstanceId"]
-            attributes = {}
-            for name in ("disableApiTermination", "disableApiStop", "instanceInitiatedShutdownBehavior"):
+            attributes = dict(DEFAULTS)
+            for name in DEFAULTS if "instance_attributes" in held else ():
                 answer = ec2.describe_instance_attribute(InstanceId=identifier, Attribute=name)
                 attributes[name] = answer[name[0].upper() + name[1:]].get("Value")
             dumped[identifier] = {
@@ -199,7 +203,7 @@ def policies_of(principal: dict[str, Any], inline: str) -> dict[str, Any]:
     }
 
 
-def dump_users(aws: Aws, region: str, held: list[str]) -> dict[str, Any]:
+def dump_users(aws: Aws, region: str, held: set[str]) -> dict[str, Any]:
     """Credentials of kinds that no user of the account has are not asked for."""
     iam = aws.client("iam", region)
     dumped = {}

@@ -138,6 +138,19 @@ impl Proxy {
         self.shared.state().traps.push(Trap { at, when, effect });
     }
 
+    /// Waits until all that clients sent has come to its end; they must have ended, or a connection stays open.
+    pub async fn idle(&self) -> Result<()> {
+        // Besides connections and calls, itself and its tasks have a part in the state.
+        let at_rest = 2 + usize::from(self.shared.options.hold.is_some());
+        for _ in 0..1_000 {
+            if Arc::strong_count(&self.shared) == at_rest {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        anyhow::bail!("a client of the proxy goes on")
+    }
+
     /// Answers Lambda's Invoke of that name with the function.
     pub fn serve_function(&self, name: &str, account: &str, function: Arc<Function>) {
         self.shared.state().functions.insert(name.to_owned(), (account.to_owned(), function));
