@@ -270,7 +270,11 @@ impl Responder {
                         },
                         // Nor is a person asked again about what was released, and of which nothing newer is known.
                         _ => match (report?, contain::released(case, known?.as_ref(), occasion)) {
-                            (asks, Some(outcome)) if asks.is_waiting() => case.report(outcome),
+                            (asks, Some(outcome)) if asks.is_waiting() => {
+                                let report = case.report(outcome);
+                                self.keep_joined(case, &report).await?;
+                                return Ok(report);
+                            }
                             (report, _) => report,
                         },
                     };

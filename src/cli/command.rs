@@ -4,7 +4,7 @@ use super::deployment::{Deployment, Place};
 use crate::{
     analyst::Analyst,
     domain::{AccessKeyId, BucketName, InstanceId, Region, Report, RoleName, SessionName, Timestamp, UserName},
-    journal::IncidentRecord,
+    journal::{AllIncidents, IncidentRecord},
     operator::{Answer, Command, Desk, Named, Request, Who, audience, sign},
     policy::Mode,
     rulebook::RuleBook,
@@ -290,7 +290,8 @@ impl Approve {
             let record = deployment.incident(given).await?;
             return approve(&deployment, record, &self.with).await;
         }
-        let (mut all, mut refused) = (deployment.journal.incidents().await?, 0);
+        let AllIncidents { records: mut all, unreadable } = deployment.incidents().await?;
+        let mut refused = unreadable.len();
         all.retain(IncidentRecord::is_waiting);
         all.sort_by_key(|record| record.opened);
         if all.is_empty() {

@@ -4,7 +4,7 @@ use crate::{
     aws::{self, Aws, classify},
     clock::Clock,
     domain::IncidentId,
-    journal::{DynamoJournal, IncidentRecord, Journal},
+    journal::{AllIncidents, DynamoJournal, IncidentRecord, Journal},
     recheck::Rechecks,
 };
 use anyhow::{Context, anyhow, bail};
@@ -78,12 +78,19 @@ async fn outputs(configuration: &aws_config::SdkConfig, stack: &str) -> anyhow::
 }
 
 impl Deployment {
+    /// All incidents; those that cannot be read are named on standard error.
+    pub async fn incidents(&self) -> anyhow::Result<AllIncidents> {
+        let found = self.journal.incidents().await?;
+        found.unreadable.iter().for_each(|error| eprintln!("cordon: left out: {error}"));
+        Ok(found)
+    }
+
     /// The incident of that id, which may be cut as long as it names only one.
     pub async fn incident(&self, given: &str) -> anyhow::Result<IncidentRecord> {
         if let Ok(id) = IncidentId::parse(given) {
             return self.journal.incident(&id).await?.with_context(|| format!("there is no incident `{given}`"));
         }
-        let mut found = self.journal.incidents().await?;
+        let mut found = self.incidents().await?.records;
         found.retain(|record| !given.is_empty() && record.id.as_str().starts_with(given));
         let names: Vec<String> = found.iter().map(|record| record.id.to_string()).collect();
         match (found.pop(), names.len()) {

@@ -6,7 +6,7 @@ use crate::{
     aws::classify,
     decision::Treatment,
     domain::{IncidentId, Region, StepReport, Timestamp, VpcId},
-    journal::{Approved, Containment, IncidentRecord, Rejected},
+    journal::{AllIncidents, Approved, Containment, IncidentRecord, Rejected},
 };
 use anyhow::Context;
 use clap::Args;
@@ -59,9 +59,9 @@ pub struct Prepare {
 impl Incidents {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let deployment = self.place.open().await?;
-        let mut found = deployment.journal.incidents().await?;
-        found.sort_by_key(|record| std::cmp::Reverse(record.opened));
-        for record in found {
+        let AllIncidents { mut records, unreadable } = deployment.incidents().await?;
+        records.sort_by_key(|record| std::cmp::Reverse(record.opened));
+        for record in records {
             if self.json {
                 println!("{}", serde_json::to_string(&record)?);
                 continue;
@@ -72,7 +72,7 @@ impl Incidents {
             let target = report.and_then(|r| r.target.clone()).unwrap_or_default();
             println!("{:<24} {}  {severity:<9} {outcome:<19} {target}", record.id.as_str(), record.opened);
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(if unreadable.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 

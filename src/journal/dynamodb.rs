@@ -22,8 +22,8 @@ mod rules;
 mod tallies;
 
 use super::{
-    Approval, Claim, Containment, Counts, Entry, GivenBack, Inbox, IncidentRecord, Journal, JournalError, LEASE, Lease,
-    Question, Rejected, unique,
+    AllIncidents, Approval, Claim, Containment, Counts, Entry, GivenBack, Inbox, IncidentRecord, Journal, JournalError,
+    LEASE, Lease, Question, Rejected, unique,
 };
 use crate::{
     aws::{AwsError, classify},
@@ -315,7 +315,7 @@ impl Journal for DynamoJournal {
         async move { self.get(format!("I#{id}")).await?.map(|item| record(&item)).transpose() }.boxed()
     }
 
-    fn incidents(&self) -> BoxFuture<'_, Result<Vec<IncidentRecord>, JournalError>> {
+    fn incidents(&self) -> BoxFuture<'_, Result<AllIncidents, JournalError>> {
         async move {
             let call = self
                 .client
@@ -324,13 +324,11 @@ impl Journal for DynamoJournal {
                 .filter_expression("begins_with(pk, :incident)")
                 .expression_attribute_values(":incident", V::S("I#".to_owned()));
             let mut pages = call.into_paginator().items().send();
-            let mut found = Vec::new();
+            let mut found = AllIncidents::default();
             while let Some(item) = pages.try_next().await.map_err(classify("dynamodb:Scan"))? {
-                let name = string(&item, "pk").unwrap_or_default().to_owned();
-                // One that cannot be read does not hide the others.
                 match checked(item).and_then(|item| record(&item)) {
-                    Ok(record) => found.push(record),
-                    Err(error) => tracing::error!(item = name, %error, "left out"),
+                    Ok(record) => found.records.push(record),
+                    Err(error) => found.unreadable.push(error),
                 }
             }
             Ok(found)

@@ -2,9 +2,9 @@
 //! a table only observes.
 
 use super::{
-    ASKED_FOR, Approval, Claim, Containment, Counts, Entry, GivenBack, Inbox, IncidentRecord, Journal, JournalError,
-    LEASE, Lease, MemoryTallies, OwnGroups, PolicyVersion, Purpose, Question, Registry, Rejected, RuleStore, Standing,
-    Tallies, unique,
+    ASKED_FOR, AllIncidents, Approval, Claim, Containment, Counts, Entry, GivenBack, Inbox, IncidentRecord, Journal,
+    JournalError, LEASE, Lease, MemoryTallies, OwnGroups, PolicyVersion, Purpose, Question, Registry, Rejected,
+    RuleStore, Standing, Tallies, unique,
 };
 use crate::{
     decision::Treatment,
@@ -165,8 +165,9 @@ impl Journal for MemoryJournal {
         ready(Ok(self.content().incidents.get(id).cloned())).boxed()
     }
 
-    fn incidents(&self) -> BoxFuture<'_, Result<Vec<IncidentRecord>, JournalError>> {
-        ready(Ok(self.content().incidents.values().cloned().collect())).boxed()
+    fn incidents(&self) -> BoxFuture<'_, Result<AllIncidents, JournalError>> {
+        let records = self.content().incidents.values().cloned().collect();
+        ready(Ok(AllIncidents { records, ..AllIncidents::default() })).boxed()
     }
 
     fn keep_first<'a>(&'a self, id: &'a IncidentId, report: &'a Report) -> BoxFuture<'a, Result<(), JournalError>> {

@@ -272,6 +272,14 @@ pub enum JournalError {
     NoIncident(IncidentId),
 }
 
+/// All incidents that there are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AllIncidents {
+    pub records: Vec<IncidentRecord>,
+    /// Why some could not be read; they hide no others.
+    pub unreadable: Vec<JournalError>,
+}
+
 /// Kept in memory for one process, or in a table for all.
 pub trait Journal: Registry + RuleStore + Tallies {
     /// Whether it outlives the process, so that an operator's command can release what it holds.
@@ -312,7 +320,7 @@ pub trait Journal: Registry + RuleStore + Tallies {
     ) -> BoxFuture<'a, Result<IncidentRecord, JournalError>>;
     fn incident<'a>(&'a self, id: &'a IncidentId) -> BoxFuture<'a, Result<Option<IncidentRecord>, JournalError>>;
     /// All of them, in no order.
-    fn incidents(&self) -> BoxFuture<'_, Result<Vec<IncidentRecord>, JournalError>>;
+    fn incidents(&self) -> BoxFuture<'_, Result<AllIncidents, JournalError>>;
     /// Keeps the report of an incident that has none yet: nothing that people were told is replaced.
     fn keep_first<'a>(&'a self, id: &'a IncidentId, report: &'a Report) -> BoxFuture<'a, Result<(), JournalError>>;
     /// Keeps the report, and the digest of what people were told; none where they were not told yet.

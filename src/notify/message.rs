@@ -377,6 +377,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_long_for_sns_is_cut_with_a_hint_and_says_the_first_things_first() {
+        let mut long = report(OutcomeKind::PartiallyContained);
+        let risk = |n: usize| ResidualRisk { way: Way::Open, text: format!("interface ø{n} is managed") };
+        long.residual = (0..5_000).map(risk).collect();
+        let body = Notification::of(&long).body;
+        assert!((MOST_BODY..MOST_BODY + 200).contains(&body.len()), "{}", body.len());
+        assert!(body.starts_with("ONLY PARTLY CONTAINED: instance i-0a1b2c3d"), "{}", body.lines().next().unwrap());
+        assert!(body.ends_with("\n… cut here; `cordon show amber-otter-k7m2q` has the rest\n"), "the hint is missing");
+        // As long as it may be, it is whole.
+        let fits = cut("x".repeat(MOST_BODY), &long);
+        assert_eq!(fits.len(), MOST_BODY);
+        assert!(cut("x".repeat(MOST_BODY + 1), &long).contains("… cut here"));
+    }
+
+    #[test]
     fn the_mail_says_first_what_came_of_it_and_then_the_rest_in_order() {
         let body = Notification::of(&report(OutcomeKind::PartiallyContained)).body;
         let at = |text: &str| body.find(text).unwrap_or_else(|| panic!("{text} is missing in\n{body}"));

@@ -99,3 +99,32 @@ async fn what_is_worse_asks_again() -> Result<()> {
     assert_eq!(lab.messages().await?.len(), 2);
     Ok(())
 }
+
+/// Nor are people asked once more about what was released, unless something newer is known.
+#[tokio::test]
+async fn what_was_released_is_not_asked_about_again() -> Result<()> {
+    let lab = approving().await?;
+    let event = lab.event("key-used-from-outside")?;
+    let first = lab.deliver(&event).await?;
+    assert_eq!(kind(&first), "AwaitingApproval", "{first:#}");
+    assert!(lab.cordon(&["approve", incident(&first)]).await?.status.success());
+    lab.recheck(incident(&first)).await?;
+    assert!(lab.cordon(&["release", incident(&first), "--reactivate-keys"]).await?.status.success());
+    lab.messages().await?;
+    lab.proxy.clear();
+    lab.clock.advance(std::time::Duration::from_secs(60))?;
+    // Published again, and another finding about it, from before the release.
+    let mut other = lab.event("key-used-from-outside")?;
+    for member in ["eventFirstSeen", "eventLastSeen"] {
+        other["detail"]["service"][member] = event["detail"]["service"][member].clone();
+    }
+    for old in [again(&event), other] {
+        let report = lab.deliver(&old).await?;
+        assert_eq!((kind(&report), codes(&report)), ("Observed", vec!["released-since"]), "{report:#}");
+        assert_eq!((lab.changes(), lab.messages().await?.len()), (Vec::new(), 0));
+    }
+    let report = lab.deliver(&lab.newer(&event)?).await?;
+    assert_eq!(kind(&report), "AwaitingApproval", "{report:#}");
+    assert_eq!(lab.messages().await?.len(), 1);
+    Ok(())
+}

@@ -47,6 +47,17 @@ async fn a_containment_goes_back_to_what_was_and_keys_only_if_asked_for() -> Res
     Ok(())
 }
 
+/// Three looks, after 5, 15 and 60 seconds, and each message is the incident's id and nothing else.
+#[tokio::test]
+async fn the_looks_come_after_five_fifteen_and_sixty_seconds() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let report = lab.deliver(&lab.event("instance-c2-network")?).await?;
+    let request = json!({"op": "queued", "account": lab.account, "queue": "cordon-rechecks"});
+    let look = |after: u64| json!({"body": incident(&report), "delay": after});
+    assert_eq!(lab.boto3.request(request).await?, json!([look(5), look(15), look(60)]));
+    Ok(())
+}
+
 #[tokio::test]
 async fn what_a_stranger_changed_since_is_told_and_left() -> Result<()> {
     let lab = Lab::durable().await?;

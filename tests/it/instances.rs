@@ -248,6 +248,32 @@ async fn sessions_that_a_key_handed_on_are_denied_too() -> Result<()> {
     Ok(())
 }
 
+/// What is new adds steps, whenever it comes to light; what is known adds none.
+#[tokio::test]
+async fn a_session_that_is_known_later_is_denied_later() -> Result<()> {
+    let lab = world(&[]).await?;
+    let event = lab.event("key-used-from-outside")?;
+    let report = lab.deliver(&event).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    let first = lab.dump().await?;
+    // CloudTrail tells of it only now.
+    lab.handed_on("/role_app", "loot").await?;
+    let report = lab.deliver(&lab.newer(&event)?).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    let changed = differences(&first, &lab.dump().await?);
+    let [denied] = changed.try_into().unwrap();
+    assert!(
+        denied.starts_with("/roles/") && denied.contains(lab.id("/role_app/id")) && denied.contains(":loot"),
+        "{denied}"
+    );
+    lab.proxy.clear();
+    let report = lab.deliver(&lab.newer(&event)?).await?;
+    assert_eq!((kind(&report), lab.changes()), ("Joined", Vec::new()), "{report:#}");
+    release(&lab, &report).await?;
+    assert!(!lab.dump().await?["roles"].to_string().contains("loot"));
+    Ok(())
+}
+
 /// Prepared, acknowledged and in time: every interface is in quarantine first, passes the open group once, and ends in quarantine.
 #[tokio::test]
 async fn connections_are_cut_by_a_passage_that_begins_and_ends_in_quarantine() -> Result<()> {

@@ -125,7 +125,7 @@ async fn promises(journal: &dyn Journal) -> Result<()> {
     journal.approve(&one, &Approval::default()).await?;
     let record = journal.incident(&one).await?.unwrap();
     assert_eq!((record.told, record.approval), (None, Approval::default()));
-    assert_eq!(journal.incidents().await?.len(), 1);
+    assert_eq!(journal.incidents().await?.records.len(), 1);
 
     // What is not told is unanswered, and so is what waits; what was told and waits for nobody is not.
     assert_eq!(journal.unanswered(9).await?.len(), 1);

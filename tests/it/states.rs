@@ -52,7 +52,10 @@ impl Ends {
     }
 
     /// What went wrong once is wrong.
-    fn reach(&self, state: &State, recovery: Recovery, result: Result<()>) {
+    fn reach(&self, cell: &Cell, state: &State, recovery: Recovery, result: Result<()>) {
+        if let Err(error) = &result {
+            eprintln!("WRONG: {cell:?} {recovery:?}: {error:#}");
+        }
         let mut known = self.known();
         known.reached += 1;
         let end = known.by_state.entry((state.key, recovery)).or_default();
@@ -92,7 +95,10 @@ pub async fn search(cells: Vec<Cell>) -> Tally {
         match state {
             Ok(Some(state)) => left.push((cell, state)),
             Ok(None) => tally.count(NEVER_CAME.to_owned(), &format!("{cell:?}"), Ok(())),
-            Err(error) => tally.count(cell.row(Recovery::Event), &format!("{cell:?}"), Err(error)),
+            Err(error) => {
+                eprintln!("WRONG: {cell:?}: {error:#}");
+                tally.count(cell.row(Recovery::Event), &format!("{cell:?}"), Err(error));
+            }
         }
         if done % 100 == 0 || done == count {
             let wrong = tally.wrong.len();
@@ -131,10 +137,10 @@ async fn play(cell: &Cell, nth: usize, ends: &Ends) -> Result<Option<State>> {
     // The copies first, while it stands as it was left.
     for recovery in open.iter().skip(1) {
         let result = caught(async { played.copy().await?.end(*recovery).await }).await;
-        ends.reach(&state, *recovery, result);
+        ends.reach(cell, &state, *recovery, result);
     }
     match open.first() {
-        Some(recovery) => ends.reach(&state, *recovery, caught(played.end(*recovery)).await),
+        Some(recovery) => ends.reach(cell, &state, *recovery, caught(played.end(*recovery)).await),
         None => played.lab.forget().await?,
     }
     Ok(Some(state))

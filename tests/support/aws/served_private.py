@@ -2,7 +2,7 @@
 
 `POST /cordon-test/trail` adds events for LookupEvents, `session` opens a Session Manager session, `administer` and
 `trail_of_organization` make the account a member of an organization (`served_organization.py`), `share_group` makes a
-group another account's, `held` says what a dump would find, and `forget` drops all that an account holds, because an
+group another account's, `held` says what a dump would find, `queued` what waits in a queue and how long, and `forget` drops all that an account holds, because an
 account costs moto some 9 MB. The body is JSON with
 `account`, `region` and what these functions take; the answer is JSON, with status 400 and `{"error": …}` when it was not
 understood. Only loopback addresses are answered. `world.py` is the client. `copy` and `end` are in `copies.py`.
@@ -22,6 +22,7 @@ from moto.events.models import events_backends
 from moto.guardduty.models import guardduty_backends
 from moto.iam.models import User, iam_backends
 from moto.s3.models import s3_backends
+from moto.sqs.models import sqs_backends
 from moto.ssm.models import ssm_backends
 from moto.wafv2.models import wafv2_backends
 from served import credentials_of
@@ -47,6 +48,14 @@ def forget(account: str, _region: str, _body: dict[str, Any]) -> None:
 def share_group(account: str, region: str, body: dict[str, Any]) -> None:
     """Where a VPC is shared, its participants see groups of others."""
     ec2_backends[account][region].get_security_group_from_id(body["group"]).owner_id = body["owner"]
+
+
+def queued(account: str, region: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The messages of a queue with the seconds after which each can be received; no API of AWS says when."""
+    messages = sqs_backends[account][region].get_queue(body["queue"])._messages
+    return [
+        {"body": each.body, "delay": round((each.delayed_until - each.sent_timestamp) / 1000)} for each in messages
+    ]
 
 
 def is_special(instance: Any) -> bool:
@@ -97,6 +106,7 @@ PRIVATE: dict[str, Callable[[str, str, dict[str, Any]], Any]] = {
     "administer": administer,
     "forget": forget,
     "held": held,
+    "queued": queued,
     "session": add_session,
     "share_group": share_group,
     "trail": add_events,

@@ -46,6 +46,11 @@ def messages(aws: Aws, region: str, request: dict[str, Any]) -> list[dict[str, A
     return taken
 
 
+def queued(aws: Aws, region: str, request: dict[str, Any]) -> list[dict[str, Any]]:
+    """Body and delay in seconds of all messages of a queue, by its name."""
+    return aws.tell("queued", {"region": region, "queue": request["queue"]})
+
+
 def trail(aws: Aws, region: str, request: dict[str, Any]) -> list[str]:
     """Adds events to what LookupEvents finds in this account and region, and answers their ids.
 
@@ -119,6 +124,7 @@ OPERATIONS = {
     "share_group": share_group,
     "trail_of_organization": trail_of_organization,
     "forget": forget,
+    "queued": queued,
     "copy": copy,
     "end": end,
 }
