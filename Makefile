@@ -77,7 +77,7 @@ demo: venv ## one attack, told by three sources, contained and released: on this
 	cargo build $(LOCKED) $(FEATURES) --bin responder --bin cordon
 	cargo run $(LOCKED) -p cordon-support --bin demo -- --responder $(TARGET)/debug/responder
 
-faults: venv ## every fault, death, storm and attacker there is, with a table at the end; hours, or a share: make faults ONE_IN=11 FROM=2000
+faults: venv ## every fault, death, storm and attacker there is, with a table at the end; over an hour, or a share: make faults ONE_IN=11 FROM=200
 	CORDON_FAULTS_ONE_IN=$(or $(ONE_IN),1) CORDON_FAULTS_FROM=$(or $(FROM),0) cargo test $(LOCKED) $(FEATURES) --test it -- --ignored --nocapture suite::faults
 
 mutations: ## bend ten million events and see that each is judged; an hour to build and run, or fewer: make mutations COUNT=100000

@@ -269,9 +269,16 @@ impl Draft<'_> {
     }
 
     fn settle(&mut self, aside: &Aside) {
-        // On Nitro v6 the default is short already, and could not be put back.
-        if aside.nitro != Ok(true) || is_nitro_v6(&self.instance.kind) {
-            return;
+        match &aside.nitro {
+            // On Nitro v6 the default is short already, and could not be put back.
+            Ok(true) if !is_nitro_v6(&self.instance.kind) => {}
+            Ok(_) => return,
+            Err(error) => {
+                let why = format!(
+                    "whether EC2 takes shorter timeouts for its idle connections could not be read, so they stay: {error}"
+                );
+                return self.refuse("hypervisor-unreadable", why);
+            }
         }
         for interface in self.instance.interfaces.iter().filter(|interface| interface.managed_by.is_none()) {
             let target = ConnectionTracking {

@@ -12,16 +12,16 @@ use crate::{
 
 /// A deny of whoever made a session does not end it: each is a step of its own, on its own role.
 pub fn deny<E: std::fmt::Display>(handed: Option<&Result<HandedOn, E>>, plan: &mut Plan) {
+    let mut open = |text: String| plan.residual.push(ResidualRisk { way: Way::Open, text });
     let handed = match handed {
         None => return,
         Some(Ok(handed)) => handed,
         Some(Err(error)) => {
-            let text = format!("which sessions were made with the keys could not be looked up in CloudTrail: {error}");
-            plan.residual.push(ResidualRisk { way: Way::Unseen, text });
-            return;
+            return open(format!(
+                "which sessions were made with the keys could not be looked up in CloudTrail: {error}"
+            ));
         }
     };
-    let mut open = |text: String| plan.residual.push(ResidualRisk { way: Way::Open, text });
     let mut denies = Vec::new();
     for HandedSession { role, session, found } in &handed.sessions {
         match found {
@@ -46,6 +46,9 @@ pub fn deny<E: std::fmt::Display>(handed: Option<&Result<HandedOn, E>>, plan: &m
                 open(format!("session {session} of {role} was made with the keys and is not denied: {error}"));
             }
         }
+    }
+    if let Some(error) = &handed.unread {
+        open(format!("which sessions were made with some of the keys could not be looked up in CloudTrail: {error}"));
     }
     if handed.is_cut {
         open(

@@ -9,7 +9,7 @@ use crate::{
     aws::{Aws, AwsError},
     domain::{AccessKeyId, AccountId, Arn, Region, RoleId, RoleName, SessionName, Text},
 };
-use futures::future::{join_all, try_join_all};
+use futures::future::join_all;
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -24,6 +24,8 @@ pub struct HandedOn {
     pub sessions: Vec<HandedSession>,
     /// There were more events than were looked through.
     pub is_cut: bool,
+    /// Some keys could not be looked up.
+    pub unread: Option<AwsError>,
 }
 
 /// A session that CloudTrail names, with what the account says of its role now.
@@ -49,18 +51,29 @@ pub enum Found {
     Unreadable(AwsError),
 }
 
-/// Sessions made with any of the keys in the last twelve hours.
+/// Sessions made with any of the keys in the last twelve hours; an error only if no key could be looked up anywhere.
 pub async fn handed_on(aws: &Aws, account: &AccountId, keys: &[AccessKeyId]) -> Result<HandedOn, AwsError> {
     let regions = trail::regions(aws, None);
     let searches = regions.iter().flat_map(|region| keys.iter().map(move |key| look_up(aws, region, key)));
     let mut found: BTreeMap<(String, String), Made> = BTreeMap::new();
-    let mut is_cut = false;
-    for (made, cut) in try_join_all(searches).await? {
-        is_cut |= cut;
-        found.extend(made.into_iter().map(|made| ((made.role.to_string(), made.user_id.clone()), made)));
+    let (mut is_cut, mut unread, mut is_read) = (false, None, false);
+    for search in join_all(searches).await {
+        match search {
+            Ok((made, cut)) => {
+                (is_cut, is_read) = (is_cut || cut, true);
+                found.extend(made.into_iter().map(|made| ((made.role.to_string(), made.user_id.clone()), made)));
+            }
+            Err(error) => unread = Some(error),
+        }
     }
-    let sessions = join_all(found.into_values().map(|made| made.look(aws, account))).await;
-    Ok(HandedOn { sessions, is_cut })
+    // What was found is denied, whatever else there may be.
+    match unread {
+        Some(error) if !is_read => Err(error),
+        unread => {
+            let sessions = join_all(found.into_values().map(|made| made.look(aws, account))).await;
+            Ok(HandedOn { sessions, is_cut, unread })
+        }
+    }
 }
 
 /// What an AssumeRole event says was made.
