@@ -272,7 +272,9 @@ impl Responder {
                         _ => match (report?, contain::released(case, known?.as_ref(), occasion)) {
                             (asks, Some(outcome)) if asks.is_waiting() => {
                                 let report = case.report(outcome);
-                                self.keep_joined(case, &report).await?;
+                                if case.part_of.is_none() {
+                                    self.journal().keep_first(&case.incident, &report).await?;
+                                }
                                 return Ok(report);
                             }
                             (report, _) => report,
@@ -335,6 +337,12 @@ impl Responder {
             }
             None => Ok(report),
         }
+    }
+
+    /// Whether people were told anything of its incident.
+    async fn is_known(&self, report: &Report) -> Result<bool, Retry> {
+        let Some(incident) = &report.incident else { return Ok(false) };
+        Ok(self.journal().incident(incident).await?.is_some_and(|record| record.told.is_some()))
     }
 
     async fn is_told(&self, report: &Report) -> Result<bool, Retry> {

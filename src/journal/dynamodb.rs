@@ -40,6 +40,8 @@ use std::collections::{BTreeSet, HashMap};
 const SCHEMA: &str = "1";
 /// The condition of a write that may make an item.
 const OURS: &str = "attribute_not_exists(#schema) OR #schema = :schema";
+/// Of one that makes none.
+const OURS_IF_THERE: &str = "attribute_exists(pk) AND (attribute_not_exists(#schema) OR #schema = :schema)";
 
 type Item = HashMap<String, V>;
 
@@ -129,13 +131,10 @@ impl DynamoJournal {
 
     /// Why an item did not take a write: it is of another version, if that is so.
     async fn refused(&self, pk: String, sk: &str, error: AwsError) -> JournalError {
+        let AwsError::Conflict { .. } = &error else { return error.into() };
         let call = self.client.get_item().table_name(&self.table).set_key(Some(key(pk, sk))).consistent_read(true);
-        match (&error, call.send().await) {
-            (AwsError::Conflict { .. }, Ok(answer)) => {
-                answer.item.map(checked).and_then(Result::err).unwrap_or_else(|| error.into())
-            }
-            _ => error.into(),
-        }
+        let item = call.send().await.ok().and_then(|answer| answer.item);
+        item.map(checked).and_then(Result::err).unwrap_or_else(|| error.into())
     }
 
     /// Of an incident that did not take a write: it is not there, or of another version.
@@ -170,7 +169,7 @@ impl DynamoJournal {
         let expression = part("SET", set) + &part("REMOVE", remove);
         let call = call
             .update_expression(expression.trim())
-            .condition_expression("#schema = :schema")
+            .condition_expression(OURS_IF_THERE)
             .expression_attribute_names("#schema", "schema")
             .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()));
         match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
@@ -344,7 +343,7 @@ impl Journal for DynamoJournal {
                 .table_name(&self.table)
                 .set_key(Some(key(format!("I#{id}"), "HEAD")))
                 .update_expression("SET report = if_not_exists(report, :report)")
-                .condition_expression("#schema = :schema")
+                .condition_expression(OURS_IF_THERE)
                 .expression_attribute_names("#schema", "schema")
                 .expression_attribute_values(":report", text(report)?)
                 .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()));
@@ -484,6 +483,7 @@ fn record(item: &Item) -> Result<IncidentRecord, JournalError> {
         at: moment("at").map(Timestamp::from_millis),
         approval: json(item, "approval")?.unwrap_or_default(),
         rejected: json(item, "rejected")?,
-        log: set(item, "log")?.into_iter().collect(),
+        // For people to read; what cannot be read of it stops nothing.
+        log: set(item, "log").unwrap_or_default(),
     })
 }

@@ -269,10 +269,14 @@ impl Draft<'_> {
     }
 
     fn settle(&mut self, aside: &Aside) {
+        let mut free = self.instance.interfaces.iter().filter(|interface| interface.managed_by.is_none()).peekable();
+        // On Nitro v6 the default is short already, and could not be put back.
+        if is_nitro_v6(&self.instance.kind) || free.peek().is_none() {
+            return;
+        }
         match &aside.nitro {
-            // On Nitro v6 the default is short already, and could not be put back.
-            Ok(true) if !is_nitro_v6(&self.instance.kind) => {}
-            Ok(_) => return,
+            Ok(true) => {}
+            Ok(false) => return,
             Err(error) => {
                 let why = format!(
                     "whether EC2 takes shorter timeouts for its idle connections could not be read, so they stay: {error}"
@@ -280,7 +284,7 @@ impl Draft<'_> {
                 return self.refuse("hypervisor-unreadable", why);
             }
         }
-        for interface in self.instance.interfaces.iter().filter(|interface| interface.managed_by.is_none()) {
+        for interface in free {
             let target = ConnectionTracking {
                 account: self.instance.account.clone(),
                 region: self.instance.region.clone(),

@@ -48,7 +48,9 @@ pub fn deny<E: std::fmt::Display>(handed: Option<&Result<HandedOn, E>>, plan: &m
         }
     }
     if let Some(error) = &handed.unread {
-        open(format!("which sessions were made with some of the keys could not be looked up in CloudTrail: {error}"));
+        open(format!(
+            "which sessions were made with the keys could not be looked up everywhere in CloudTrail: {error}"
+        ));
     }
     if handed.is_cut {
         open(

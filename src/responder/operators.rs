@@ -63,6 +63,12 @@ impl Responder {
                     let why = format!("the policy's {limit} could not be compared: {error}");
                     over.push(Reason::new("limit-unreadable", why));
                 }
+                Err(error @ JournalError::Unreadable(_)) => {
+                    over.push(Reason::new(
+                        "limit-unreadable",
+                        format!("the policy's {limit} could not be compared: {error}"),
+                    ));
+                }
                 Err(error) => return Err(error.into()),
             }
         }

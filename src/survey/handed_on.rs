@@ -24,7 +24,7 @@ pub struct HandedOn {
     pub sessions: Vec<HandedSession>,
     /// There were more events than were looked through.
     pub is_cut: bool,
-    /// Some keys could not be looked up.
+    /// Some keys could not be looked up, or not in all regions.
     pub unread: Option<AwsError>,
 }
 

@@ -150,6 +150,21 @@ impl Facts {
         }
     }
 
+    /// Whether another look may find more: this time CloudTrail did not say all that credentials made.
+    pub fn is_unsure(&self) -> bool {
+        let looked = match self {
+            Self::User(user) => user.handed_on.as_ref(),
+            Self::RoleSession(session) => session.handed_on.as_ref(),
+            _ => None,
+        };
+        let unread = match looked {
+            Some(Ok(handed)) => handed.unread.as_ref(),
+            Some(Err(error)) => Some(error),
+            None => None,
+        };
+        unread.is_some_and(AwsError::is_passing)
+    }
+
     pub fn put(&mut self, around: Surroundings) {
         if let Self::Instance(instance) = self {
             instance.around = Some(around);

@@ -131,10 +131,16 @@ pub async fn last_change(
     }))
 }
 
-/// STS and IAM are global for many callers, and their events are then in us-east-1.
+/// STS and IAM are global for many callers, and their events are then in one region of the partition.
 pub fn regions(aws: &Aws, of_the_thing: Option<&Region>) -> Vec<Region> {
-    let global = Region::parse("us-east-1").ok();
-    let mut regions: Vec<Region> = aws.home().into_iter().chain(of_the_thing.cloned()).chain(global).collect();
+    let home = aws.home();
+    let global = match home.as_ref().map_or("", Region::as_str) {
+        china if china.starts_with("cn-") => "cn-north-1",
+        government if government.starts_with("us-gov-") => "us-gov-west-1",
+        _ => "us-east-1",
+    };
+    let global = Region::parse(global).ok();
+    let mut regions: Vec<Region> = home.into_iter().chain(of_the_thing.cloned()).chain(global).collect();
     regions.sort();
     regions.dedup();
     regions

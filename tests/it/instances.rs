@@ -149,7 +149,7 @@ async fn what_cannot_be_read_around_it_asks_or_is_said() -> Result<()> {
         ("DescribeInstanceAttribute", "PartiallyContained", ""),
         ("DescribeSnapshots", "PartiallyContained", ""),
         ("DescribeVpcEndpoints", "Contained", ""),
-        ("DescribeInstanceTypes", "Contained", ""),
+        ("DescribeInstanceTypes", "PartiallyContained", ""),
     ] {
         let lab = world(&["targets"]).await?;
         let fault = Fault {
@@ -245,6 +245,37 @@ async fn sessions_that_a_key_handed_on_are_denied_too() -> Result<()> {
     release(&lab, &report).await?;
     let left = undeclared(&before, &lab.dump().await?);
     assert!(left.iter().all(|difference| difference.contains("/keys/")), "{left:#?}");
+    Ok(())
+}
+
+/// What was found is denied, and what could not be looked up is told as open.
+#[tokio::test]
+async fn sessions_of_one_key_are_denied_though_another_cannot_be_looked_up() -> Result<()> {
+    use cordon_support::{Fault, How, Lasting, Match, When};
+    let lab = world(&[]).await?;
+    lab.handed_on_by(lab.id("/user/keys/0"), "/role_app", "one").await?;
+    lab.handed_on_by(lab.id("/user/keys/1"), "/role_deploy", "two").await?;
+    let before = lab.dump().await?;
+    let at = Match { operation: "LookupEvents".to_owned(), resource: None, occurrence: Some(2) };
+    lab.proxy.fail(Fault { at, when: When::Before, how: How::Denied, lasting: Lasting::Once });
+    let report = lab.deliver(&lab.event("key-used-from-outside")?).await?;
+    assert_eq!(kind(&report), "PartiallyContained", "{report:#}");
+    assert!(report["residual"].to_string().contains("could not be looked up everywhere"), "{report:#}");
+    let changed = differences(&before, &lab.dump().await?);
+    assert_eq!(changed.iter().filter(|change| change.starts_with("/roles/")).count(), 1, "{changed:#?}");
+    // The next look finds the other one, and people hear that all is well.
+    lab.messages().await?;
+    lab.recheck(report["incident"].as_str().unwrap()).await?;
+    let changed = differences(&before, &lab.dump().await?);
+    assert_eq!(changed.iter().filter(|change| change.starts_with("/roles/")).count(), 2, "{changed:#?}");
+    assert_eq!(lab.messages().await?.len(), 1);
+    // A look that CloudTrail throttles is no news.
+    let at = Match::operation("LookupEvents");
+    lab.proxy.fail(Fault { at, when: When::Before, how: How::Throttled, lasting: Lasting::Throughout });
+    lab.sweep().await?;
+    lab.proxy.heal();
+    lab.sweep().await?;
+    assert_eq!(lab.messages().await?, Vec::<Value>::new());
     Ok(())
 }
 

@@ -314,7 +314,6 @@ impl Stage {
             let (base, before) = self.made().await?;
             let dump = as_used(lab.dump().await?, before);
             let held = Alike::new(&[&base.ids, before], &incident, struck, &dump).parts(&dump);
-            lab.forget().await?;
             anyhow::Ok(held)
         };
         self.held[phase as usize].get_or_try_init(make).await
@@ -431,7 +430,7 @@ impl Played {
             left.retain(|difference| !sensors.iter().any(|kind| difference.starts_with(kind)));
         }
         ensure!(left.is_empty(), "not as before: {left:#?}");
-        lab.forget().await
+        Ok(())
     }
 
     async fn recover(&self, recovery: Recovery) -> Result<()> {

@@ -127,7 +127,7 @@ impl fmt::Display for Ends {
 async fn play(cell: &Cell, nth: usize, ends: &Ends) -> Result<Option<State>> {
     let played = cell.play().await?;
     if !played.was_hit {
-        return played.lab.forget().await.map(|()| None);
+        return Ok(None);
     }
     let state = State::of(&played).await?;
     let mut open = ends.open(&state);
@@ -139,9 +139,8 @@ async fn play(cell: &Cell, nth: usize, ends: &Ends) -> Result<Option<State>> {
         let result = caught(async { played.copy().await?.end(*recovery).await }).await;
         ends.reach(cell, &state, *recovery, result);
     }
-    match open.first() {
-        Some(recovery) => ends.reach(cell, &state, *recovery, caught(played.end(*recovery)).await),
-        None => played.lab.forget().await?,
+    if let Some(recovery) = open.first() {
+        ends.reach(cell, &state, *recovery, caught(played.end(*recovery)).await);
     }
     Ok(Some(state))
 }

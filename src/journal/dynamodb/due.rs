@@ -1,6 +1,6 @@
 //! What the sweep looks for, by the sparse index `due`, and what is counted for the digest: `D#hour`, each thing by its name.
 
-use super::{DynamoJournal, Item, OURS, SCHEMA, V, checked, json, key, record, string, unreadable};
+use super::{DynamoJournal, Item, OURS, OURS_IF_THERE, SCHEMA, V, checked, json, key, record, string, unreadable};
 use crate::{
     aws::{AwsError, classify},
     domain::{IncidentId, Timestamp},
@@ -130,7 +130,7 @@ impl DynamoJournal {
             .table_name(&self.table)
             .set_key(Some(key(format!("I#{id}"), "HEAD")))
             .update_expression("ADD #log :entry")
-            .condition_expression("#schema = :schema")
+            .condition_expression(OURS_IF_THERE)
             .expression_attribute_names("#schema", "schema")
             .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()))
             .expression_attribute_names("#log", "log")

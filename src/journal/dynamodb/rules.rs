@@ -1,7 +1,7 @@
 //! `POLICY`: `V#version` and `~PAUSE`, which sorts after all versions, so that one query finds what holds. `BUDGET#kind#period` with
 //! the set of members. `MARK#what`.
 
-use super::{DynamoJournal, Item, OURS, SCHEMA, V, checked, json, key, set, string, text};
+use super::{DynamoJournal, Item, OURS, OURS_IF_THERE, SCHEMA, V, checked, json, key, set, string, text};
 use crate::{
     aws::{AwsError, classify},
     domain::Timestamp,
@@ -146,9 +146,15 @@ impl RuleStore for DynamoJournal {
                 .table_name(&self.table)
                 .set_key(Some(key(format!("BUDGET#{}", budget.key), "HEAD")))
                 .update_expression("DELETE members :members")
-                .expression_attribute_values(":members", V::Ss(vec![budget.member.clone()]));
-            call.send().await.map_err(classify("dynamodb:UpdateItem"))?;
-            Ok(())
+                .condition_expression(OURS_IF_THERE)
+                .expression_attribute_names("#schema", "schema")
+                .expression_attribute_values(":members", V::Ss(vec![budget.member.clone()]))
+                .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()));
+            match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
+                // Nobody took a place there.
+                Ok(_) | Err(AwsError::Conflict { .. }) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
         }
         .boxed()
     }

@@ -26,8 +26,23 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct World {
     jobs: mpsc::Sender<Job>,
     script: Arc<Script>,
-    /// The endpoint of a copy of the server, if it is one that is meant.
-    copy: Option<String>,
+    /// The copy of the server that is meant, if it is not the server.
+    copy: Option<Arc<Copied>>,
+}
+
+/// A copy of the server; it ends on drop.
+struct Copied {
+    endpoint: String,
+    account: String,
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        // Nobody waits for it, and the copy ends with the worker at the latest.
+        let request = json!({"op": "end", "account": self.account, "at": self.endpoint});
+        let _ = self.jobs.send(Job { request, answer: oneshot::channel().0 });
+    }
 }
 
 struct Job {
@@ -60,19 +75,19 @@ impl World {
     pub async fn copy(&self, account: &str) -> Result<(World, String)> {
         let made = self.request(json!({"op": "copy", "account": account})).await?;
         let endpoint = made["endpoint"].as_str().context("no endpoint")?.to_owned();
-        Ok((World { copy: Some(endpoint.clone()), ..self.clone() }, endpoint))
+        let copied = Copied { endpoint: endpoint.clone(), account: account.to_owned(), jobs: self.jobs.clone() };
+        Ok((World { copy: Some(Arc::new(copied)), ..self.clone() }, endpoint))
     }
 
-    /// Drops an account: with its server, if that is a copy.
+    /// Drops all that an account holds.
     pub async fn forget(&self, account: &str) -> Result<()> {
-        let op = if self.copy.is_some() { "end" } else { "forget" };
-        self.request(json!({"op": op, "account": account})).await.map(drop)
+        self.request(json!({"op": "forget", "account": account})).await.map(drop)
     }
 
     /// Sends one request as it is. A Python exception becomes an error whose text holds its code.
     pub async fn request(&self, mut request: Value) -> Result<Value> {
         if let Some(copy) = &self.copy {
-            request["at"] = json!(copy);
+            request["at"] = json!(copy.endpoint);
         }
         let what = format!("world `{}`", request["op"].as_str().unwrap_or("without op"));
         let (answer, answered) = oneshot::channel();
