@@ -74,8 +74,8 @@ lint: lint-venv ## formatting, clippy and the SAM template
 
 demo: venv ## one attack, told by three sources, contained and released: on this machine and without an AWS account
 	@echo 'building the function and the command line (the first time takes some minutes)'
-	cargo build $(LOCKED) $(FEATURES) --bin responder --bin cordon
-	cargo run $(LOCKED) -p cordon-support --bin demo -- --responder $(TARGET)/debug/responder
+	cargo build $(LOCKED) --workspace $(FEATURES) --bin responder --bin cordon --bin demo
+	$(TARGET)/debug/demo --responder $(TARGET)/debug/responder
 
 faults: venv ## every fault, death, storm and attacker there is, with a table at the end; over an hour, or a share: make faults ONE_IN=11 FROM=200
 	CORDON_FAULTS_ONE_IN=$(or $(ONE_IN),1) CORDON_FAULTS_FROM=$(or $(FROM),0) cargo test $(LOCKED) $(FEATURES) --test it -- --ignored --nocapture suite::faults

@@ -339,16 +339,12 @@ impl Responder {
         }
     }
 
-    /// Whether people were told anything of its incident.
-    async fn is_known(&self, report: &Report) -> Result<bool, Retry> {
-        let Some(incident) = &report.incident else { return Ok(false) };
-        Ok(self.journal().incident(incident).await?.is_some_and(|record| record.told.is_some()))
-    }
-
     async fn is_told(&self, report: &Report) -> Result<bool, Retry> {
         let Some(incident) = &report.incident else { return Ok(false) };
-        let record = self.journal().incident(incident).await?;
-        Ok(record.is_some_and(|record| record.told == Some(Notification::digest(report))))
+        let Some(record) = self.journal().incident(incident).await? else { return Ok(false) };
+        let known = record.report.as_ref().filter(|_| record.told.is_some());
+        Ok(record.told == Some(Notification::digest(report))
+            || known.is_some_and(|known| Notification::is_only_unread(report, known)))
     }
 
     /// Tells people, once for each change of an incident's outcome. Returns whether they were told now.

@@ -77,10 +77,19 @@ pub struct ResidualRisk {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Way {
-    /// Known to be open: the outcome is PartiallyContained at best.
+    /// Known to be open.
     Open,
+    /// Could not be looked up this time: as good as open, and no news where it was looked up before.
+    Unread,
     /// Cannot be seen from the account; said, because a person may know.
     Unseen,
+}
+
+impl Way {
+    /// Whether the outcome is PartiallyContained at best.
+    pub fn is_open(self) -> bool {
+        self != Self::Unseen
+    }
 }
 
 /// Everything that is told of an incident, once; messages, answers and the command line are made of it.

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     aws::{AwsError, classify},
     decision::Treatment,
-    domain::{IncidentId, Report, Timestamp},
+    domain::{IncidentId, Report, Text, Timestamp},
 };
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::{AttributeValue as V, ReturnValue};
@@ -139,12 +139,9 @@ impl DynamoJournal {
 
     /// Of an incident that did not take a write: it is not there, or of another version.
     async fn refused_by(&self, id: &IncidentId, error: AwsError) -> JournalError {
-        match error {
-            AwsError::Conflict { .. } => match self.get(format!("I#{id}")).await {
-                Err(error) => error,
-                Ok(_) => JournalError::NoIncident(id.clone()),
-            },
-            error => error.into(),
+        match self.refused(format!("I#{id}"), "HEAD", error).await {
+            JournalError::Aws(AwsError::Conflict { .. }) => JournalError::NoIncident(id.clone()),
+            other => other,
         }
     }
 
@@ -202,7 +199,7 @@ impl Journal for DynamoJournal {
             }
             // An item of another version takes neither, and says so.
             self.get(format!("T#{target}")).await?;
-            let message = crate::domain::Text::new("neither claimed nor joined");
+            let message = Text::new("neither claimed nor joined");
             Err(AwsError::Conflict { operation: "dynamodb:UpdateItem", message }.into())
         }
         .boxed()
@@ -441,7 +438,8 @@ fn string<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
 /// By name, so that a person finds it.
 fn unreadable(item: &Item, why: impl std::fmt::Display) -> JournalError {
     let [pk, sk] = ["pk", "sk"].map(|name| string(item, name).unwrap_or_default());
-    JournalError::Unreadable(format!("item `{pk}` `{sk}`: {why}"))
+    // Whoever damaged it may have chosen what stands there.
+    JournalError::Unreadable(Text::new(&format!("item `{pk}` `{sk}`: {why}")).to_string())
 }
 
 /// What is there and cannot be read is not taken for nothing: it would be written anew, and what it held be lost.

@@ -2,11 +2,8 @@
 //! Pure: made of the report alone.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use crate::domain::{OutcomeKind, Report, Severity, StepReport, Text, Timestamp, Way, fingerprint};
-use crate::{
-    playbooks::{AS_IN_BASELINE, ROOT_USED},
-    policy::Pause,
-};
+use crate::domain::{OutcomeKind, Report, Severity, StepReport, Text, Timestamp};
+use crate::{playbooks::ROOT_USED, policy::Pause};
 use std::{collections::BTreeMap, fmt::Write};
 
 /// SNS: a subject has fewer than 100 characters, no line breaks; mail wants ASCII.
@@ -109,34 +106,6 @@ impl Notification {
         let attributes = BTreeMap::from([("outcome", "Pause".to_owned()), ("urgency", "page".to_owned())]);
         Self { subject: subject.to_owned(), body, attributes }
     }
-
-    /// What is new to people, whatever the delivery: outcome, plan and the state of each step.
-    pub fn digest(report: &Report) -> String {
-        let states: Vec<String> =
-            report.steps.iter().map(|step| format!("{} {} {}", step.action, step.target, kind(&step.state))).collect();
-        let plan = report.plan.as_deref().unwrap_or_default();
-        let text = format!("{}\n{plan}\n{}", report.outcome.kind, states.join("\n"));
-        fingerprint(&text)
-    }
-
-    /// Whether people are told at all: not of what is not ours, and not of small things that nobody can act on.
-    pub fn is_due(report: &Report) -> bool {
-        match report.outcome.kind {
-            OutcomeKind::Ignored | OutcomeKind::Joined => false,
-            OutcomeKind::Observed if report.is_expected => false,
-            OutcomeKind::Observed => {
-                // A sensor was changed in a way that nothing sets right.
-                let by_hand = report.outcome.reasons.iter().any(|reason| reason.code == AS_IN_BASELINE);
-                by_hand || !report.steps.is_empty() || report.severity >= Some(Severity::High)
-            }
-            _ => true,
-        }
-    }
-}
-
-/// Without the reason, which AWS words anew each time.
-fn kind(state: &str) -> &str {
-    state.split(':').next().unwrap_or(state)
 }
 
 fn subject(report: &Report) -> String {
@@ -214,7 +183,7 @@ fn body(report: &Report) -> String {
         }
     }
 
-    let (open, unseen): (Vec<_>, Vec<_>) = report.residual.iter().partition(|risk| risk.way == Way::Open);
+    let (open, unseen): (Vec<_>, Vec<_>) = report.residual.iter().partition(|risk| risk.way.is_open());
     if !report.residual.is_empty() {
         heading(&mut text, if acted { "WHAT IS STILL OPEN" } else { "WHAT WOULD STAY OPEN" });
         for risk in open {
@@ -342,11 +311,11 @@ fn urgency(report: &Report) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::domain::{IncidentId, Outcome, Reason, ResidualRisk, Text};
+    use crate::domain::{IncidentId, Outcome, Reason, ResidualRisk, Text, Way};
 
-    fn report(kind: OutcomeKind) -> Report {
+    pub fn report(kind: OutcomeKind) -> Report {
         Report {
             incident: Some(IncidentId::parse("amber-otter-k7m2q").unwrap()),
             finding_type: Text::new("Backdoor:EC2/C&CActivity.B"),
@@ -458,16 +427,5 @@ mod tests {
     fn no_attribute_is_empty() {
         let report = Report::without_finding(Outcome::because(OutcomeKind::Declined, "x", "y"));
         assert!(Notification::of(&report).attributes.values().all(|value| !value.is_empty()));
-    }
-
-    #[test]
-    fn a_digest_changes_with_the_outcome_and_the_steps_only() {
-        let base = report(OutcomeKind::Contained);
-        let same = Report { title: Text::new("another occurrence"), ..base.clone() };
-        assert_eq!(Notification::digest(&base), Notification::digest(&same));
-        assert_ne!(Notification::digest(&base), Notification::digest(&report(OutcomeKind::PartiallyContained)));
-        let mut drifted = base.clone();
-        drifted.steps[0].state = "DRIFTED: now sg-1".into();
-        assert_ne!(Notification::digest(&base), Notification::digest(&drifted));
     }
 }

@@ -1,6 +1,7 @@
 //! Telling people and machines.
 
 mod message;
+mod news;
 mod sns;
 
 pub use message::Notification;

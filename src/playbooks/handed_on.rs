@@ -7,21 +7,18 @@ use crate::{
     domain::{ResidualRisk, Way},
     policy::Subject,
     principal,
-    survey::{Found, HandedOn, HandedSession},
+    survey::{Found, HandedOn, HandedSession, Unread},
 };
 
 /// A deny of whoever made a session does not end it: each is a step of its own, on its own role.
-pub fn deny<E: std::fmt::Display>(handed: Option<&Result<HandedOn, E>>, plan: &mut Plan) {
+pub fn deny(handed: Option<&HandedOn>, plan: &mut Plan) {
+    let Some(handed) = handed else { return };
+    if let Some(Unread { why, is_passing }) = &handed.unread {
+        let text =
+            format!("which sessions were made with the keys could not be looked up everywhere in CloudTrail: {why}");
+        plan.residual.push(ResidualRisk { way: if *is_passing { Way::Unread } else { Way::Open }, text });
+    }
     let mut open = |text: String| plan.residual.push(ResidualRisk { way: Way::Open, text });
-    let handed = match handed {
-        None => return,
-        Some(Ok(handed)) => handed,
-        Some(Err(error)) => {
-            return open(format!(
-                "which sessions were made with the keys could not be looked up in CloudTrail: {error}"
-            ));
-        }
-    };
     let mut denies = Vec::new();
     for HandedSession { role, session, found } in &handed.sessions {
         match found {
@@ -46,11 +43,6 @@ pub fn deny<E: std::fmt::Display>(handed: Option<&Result<HandedOn, E>>, plan: &m
                 open(format!("session {session} of {role} was made with the keys and is not denied: {error}"));
             }
         }
-    }
-    if let Some(error) = &handed.unread {
-        open(format!(
-            "which sessions were made with the keys could not be looked up everywhere in CloudTrail: {error}"
-        ));
     }
     if handed.is_cut {
         open(

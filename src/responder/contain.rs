@@ -358,7 +358,6 @@ impl Responder {
             course.written();
         }
         worker.learn(course, &due, answers)?;
-        let is_unsure = *occasion == Occasion::Recheck && facts.is_unsure();
         let (plan, verdicts) = match judged(&with_surroundings(facts), &over) {
             Ok(judged) => judged,
             Err(outcome) => return Ok(case.report(outcome)),
@@ -411,7 +410,7 @@ impl Responder {
         } else if !undone.is_empty() {
             // News, even if all stands as people were told it does; and news still, if telling fails.
             self.keep(course.known_as(), &report, None).await?;
-        } else if !acts && (self.is_told(&report).await? || (is_unsure && self.is_known(&report).await?)) {
+        } else if !acts && self.is_told(&report).await? {
             self.keep_offers(&report).await?;
             if course.has_new_holder() {
                 worker.write(course).await?;

@@ -59,15 +59,12 @@ impl Responder {
                     over.push(Reason::new(limit, why));
                 }
                 // INVARIANT: a limit that cannot be read is reached.
-                Err(JournalError::Aws(error @ (AwsError::Denied { .. } | AwsError::Rejected { .. }))) => {
+                Err(
+                    error @ (JournalError::Aws(AwsError::Denied { .. } | AwsError::Rejected { .. })
+                    | JournalError::Unreadable(_)),
+                ) => {
                     let why = format!("the policy's {limit} could not be compared: {error}");
                     over.push(Reason::new("limit-unreadable", why));
-                }
-                Err(error @ JournalError::Unreadable(_)) => {
-                    over.push(Reason::new(
-                        "limit-unreadable",
-                        format!("the policy's {limit} could not be compared: {error}"),
-                    ));
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -44,7 +44,7 @@ pub fn report(
         .zip(verdicts)
         .filter(|(step, verdict)| !matches!(verdict, Verdict::Contain) && !step.change.is_already_so())
         .collect();
-    let open = held.len() + residual.iter().filter(|risk| risk.way == Way::Open).count();
+    let open = held.len() + residual.iter().filter(|risk| risk.way.is_open()).count();
     let mut reasons: Vec<Reason> =
         undone.iter().map(|what| Reason::new("contained-again", format!("somebody had undone it: {what}"))).collect();
     for (change, task) in course.steps() {

@@ -25,7 +25,14 @@ pub struct HandedOn {
     /// There were more events than were looked through.
     pub is_cut: bool,
     /// Some keys could not be looked up, or not in all regions.
-    pub unread: Option<AwsError>,
+    pub unread: Option<Unread>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unread {
+    pub why: String,
+    /// Asking again may give it.
+    pub is_passing: bool,
 }
 
 /// A session that CloudTrail names, with what the account says of its role now.
@@ -51,29 +58,28 @@ pub enum Found {
     Unreadable(AwsError),
 }
 
-/// Sessions made with any of the keys in the last twelve hours; an error only if no key could be looked up anywhere.
-pub async fn handed_on(aws: &Aws, account: &AccountId, keys: &[AccessKeyId]) -> Result<HandedOn, AwsError> {
+/// Sessions made with any of the keys in the last twelve hours. A look that fails is a fact, not an error: what was found is denied, whatever
+/// else there may be.
+pub async fn handed_on(aws: &Aws, account: &AccountId, keys: &[AccessKeyId]) -> HandedOn {
     let regions = trail::regions(aws, None);
     let searches = regions.iter().flat_map(|region| keys.iter().map(move |key| look_up(aws, region, key)));
     let mut found: BTreeMap<(String, String), Made> = BTreeMap::new();
-    let (mut is_cut, mut unread, mut is_read) = (false, None, false);
+    let (mut is_cut, mut unread) = (false, None);
     for search in join_all(searches).await {
         match search {
             Ok((made, cut)) => {
-                (is_cut, is_read) = (is_cut || cut, true);
+                is_cut |= cut;
                 found.extend(made.into_iter().map(|made| ((made.role.to_string(), made.user_id.clone()), made)));
             }
-            Err(error) => unread = Some(error),
+            // Of several that failed, one that asking again will not give is what people must know.
+            Err(error) if unread.as_ref().is_none_or(|known: &Unread| known.is_passing) => {
+                unread = Some(Unread { why: error.to_string(), is_passing: error.is_passing() });
+            }
+            Err(_) => {}
         }
     }
-    // What was found is denied, whatever else there may be.
-    match unread {
-        Some(error) if !is_read => Err(error),
-        unread => {
-            let sessions = join_all(found.into_values().map(|made| made.look(aws, account))).await;
-            Ok(HandedOn { sessions, is_cut, unread })
-        }
-    }
+    let sessions = join_all(found.into_values().map(|made| made.look(aws, account))).await;
+    HandedOn { sessions, is_cut, unread }
 }
 
 /// What an AssumeRole event says was made.

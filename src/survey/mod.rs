@@ -19,7 +19,7 @@ pub use address::Address;
 pub use bucket::Bucket;
 pub use config_rule::{Known as KnownConfigRules, READS as EVENT_READS};
 pub use group::Group;
-pub use handed_on::{Found, HandedOn, HandedSession, handed_on};
+pub use handed_on::{Found, HandedOn, HandedSession, Unread, handed_on};
 pub use instance::{Hints, Instance, Interface, ProfileRole};
 pub use investigation::investigate;
 pub use object::Object;
@@ -148,21 +148,6 @@ impl Facts {
             Self::Instance(instance) => instance.around.as_ref().and_then(Surroundings::passing),
             _ => None,
         }
-    }
-
-    /// Whether another look may find more: this time CloudTrail did not say all that credentials made.
-    pub fn is_unsure(&self) -> bool {
-        let looked = match self {
-            Self::User(user) => user.handed_on.as_ref(),
-            Self::RoleSession(session) => session.handed_on.as_ref(),
-            _ => None,
-        };
-        let unread = match looked {
-            Some(Ok(handed)) => handed.unread.as_ref(),
-            Some(Err(error)) => Some(error),
-            None => None,
-        };
-        unread.is_some_and(AwsError::is_passing)
     }
 
     pub fn put(&mut self, around: Surroundings) {

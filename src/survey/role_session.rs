@@ -23,7 +23,7 @@ pub struct RoleSession {
     /// What stands under the name of this incident's cutoff; `None` until it was looked up.
     pub cutoff: Option<(RoleCutoff, Result<Cutoff, AwsError>)>,
     /// What was made with the session's key; `None` until it was looked up.
-    pub handed_on: Option<Result<HandedOn, AwsError>>,
+    pub handed_on: Option<HandedOn>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

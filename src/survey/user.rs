@@ -47,7 +47,7 @@ pub struct User {
     /// Whether one more managed policy can be attached.
     pub attachable: bool,
     /// What was made with his keys; `None` until it was looked up.
-    pub handed_on: Option<Result<HandedOn, AwsError>>,
+    pub handed_on: Option<HandedOn>,
     /// Read only where nothing more can be attached.
     pub inline: Option<InlineRoom>,
 }
@@ -189,7 +189,7 @@ async fn sign_in(aws: &Aws, name: &UserName) -> Result<SignIn, AwsError> {
 }
 
 impl User {
-    /// One look at what his keys handed on. A failure here is a fact, not an error: the cut stands without it.
+    /// One look at what his keys handed on; the cut stands without it.
     pub async fn advance(&mut self, aws: &Aws) {
         let keys: Vec<_> = self.keys.iter().map(|(key, _)| key.key.clone()).collect();
         self.handed_on = Some(handed_on(aws, &self.deny.account, &keys).await);

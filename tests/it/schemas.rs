@@ -10,6 +10,12 @@ async fn item(lab: &Lab, pk: &str) -> Result<Value> {
     Ok(lab.call("dynamodb", "get_item", key).await?["Item"].clone())
 }
 
+async fn set(lab: &Lab, pk: &str, name: &str, value: Value) -> Result<()> {
+    let set = json!({"TableName": "cordon", "Key": {"pk": {"S": pk}, "sk": {"S": "HEAD"}}, "UpdateExpression": "SET #n = :v",
+        "ExpressionAttributeNames": {"#n": name}, "ExpressionAttributeValues": {":v": value}});
+    lab.call("dynamodb", "update_item", set).await.map(drop)
+}
+
 /// What the function writes comes by a pipe, at times after its answer.
 async fn is_logged(lab: &Lab, text: &str) -> bool {
     for _ in 0..50 {
@@ -19,12 +25,6 @@ async fn is_logged(lab: &Lab, text: &str) -> bool {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     false
-}
-
-async fn set_schema(lab: &Lab, pk: &str, schema: &str) -> Result<()> {
-    let set = json!({"TableName": "cordon", "Key": {"pk": {"S": pk}, "sk": {"S": "HEAD"}}, "UpdateExpression": "SET #s = :s",
-        "ExpressionAttributeNames": {"#s": "schema"}, "ExpressionAttributeValues": {":s": {"N": schema}}});
-    lab.call("dynamodb", "update_item", set).await.map(drop)
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn items_of_another_schema_are_refused_by_name_and_never_overwritten() -> 
                 "incident" => format!("I#{incident}"),
                 _ => format!("SENSORS#{}#us-east-1", lab.account),
             };
-            set_schema(&lab, &pk, schema).await?;
+            set(&lab, &pk, "schema", json!({"N": schema})).await?;
             let before = item(&lab, &pk).await?;
             lab.proxy.clear();
             lab.clock.advance(std::time::Duration::from_secs(10))?;
@@ -116,12 +116,6 @@ async fn what_belongs_to_no_incident_is_not_overwritten_either() -> Result<()> {
         assert_eq!([all("REG#").await?, all("D#").await?], before, "{schema}");
     }
     Ok(())
-}
-
-async fn set(lab: &Lab, pk: &str, name: &str, value: Value) -> Result<()> {
-    let set = json!({"TableName": "cordon", "Key": {"pk": {"S": pk}, "sk": {"S": "HEAD"}}, "UpdateExpression": "SET #n = :v",
-        "ExpressionAttributeNames": {"#n": name}, "ExpressionAttributeValues": {":v": value}});
-    lab.call("dynamodb", "update_item", set).await.map(drop)
 }
 
 /// A containment that cannot be read would be taken for none, planned anew and written over, and with it what was there before the cut.
