@@ -11,7 +11,7 @@ use crate::{
     detect::misused,
     domain::{
         AccessKeyResource, AccountId, Arn, Detection, Finding, IncidentId, OfferReport, Outcome, OutcomeKind, Reason,
-        Report, ResidualRisk, Resource, Situation, StepReport, Target, Text, Timestamp, UserName, UserType, WAITS, Way,
+        Report, ResidualRisk, Resource, Situation, StepReport, Target, Text, Timestamp, UserName, UserType, WAITS,
     },
     engine::State,
     guard::{self, Verdict},
@@ -415,8 +415,10 @@ pub fn nothing_new(incident: &IncidentId) -> String {
 
 /// What is known to stay before the account is read, and after.
 pub fn residual(case: &Treatment, plan: &Plan) -> Vec<ResidualRisk> {
-    let refused = plan.refused.iter().map(|refusal| ResidualRisk { way: Way::Open, text: refusal.why.clone() });
-    refused.chain(plan.residual.iter().cloned()).chain(case.report.residual.iter().cloned()).collect()
+    let refused = plan.refused.iter().map(|refusal| ResidualRisk { way: refusal.way, text: refusal.why.clone() });
+    let sessions = plan.unless_held.iter().map(|(_, risk)| risk.clone());
+    let known = plan.residual.iter().chain(&case.report.residual).cloned();
+    refused.chain(sessions).chain(known).collect()
 }
 
 pub fn offers(plan: &Plan) -> Vec<OfferReport> {

@@ -346,13 +346,16 @@ const DENIED: [&str; 7] = [
     "UnrecognizedClientException",
 ];
 
-const CONFLICTS: [&str; 10] = [
+const CONFLICTS: [&str; 13] = [
     "ConcurrentModification",
+    "ConcurrentModificationException",
     "ConditionalCheckFailedException",
     "ConflictException",
     "EntityTemporarilyUnmodifiable",
     "IncorrectInstanceState",
     "IncorrectState",
+    "OperationAborted",
+    "ResourceConflictException",
     "ResourceContention",
     "TransactionCanceledException",
     "TransactionConflictException",
@@ -419,6 +422,9 @@ mod tests {
             (403, "UnauthorizedOperation", denied),
             (409, "EntityTemporarilyUnmodifiable", conflict),
             (409, "ConcurrentModification", conflict),
+            (400, "ConcurrentModificationException", conflict),
+            (409, "OperationAborted", conflict),
+            (409, "ResourceConflictException", conflict),
             (500, "InternalError", ambiguous),
             (503, "Unavailable", ambiguous),
             (500, "", ambiguous),

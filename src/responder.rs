@@ -20,7 +20,7 @@ use crate::{
     ingest::{self, Ingested},
     journal::{Approval, IncidentRecord, Journal, JournalError, Question},
     metrics,
-    notify::{Notification, Notifier, NotifyError},
+    notify::{News, Notification, Notifier, NotifyError},
     policy::{Mode, Rules, Trouble},
     recheck::Rechecks,
     rulebook::trouble_mark,
@@ -61,6 +61,8 @@ pub enum Retry {
 
 /// How often an event is judged anew because the rules are others than those that it was judged by.
 const MOST_RULES: usize = 3;
+/// So long looks may fail before people hear of it, where that is all there is to say.
+const UNREAD_FOR: Duration = Duration::from_secs(30 * 60);
 
 /// For so long people are not told again of the same trouble.
 const TROUBLE_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -342,9 +344,18 @@ impl Responder {
     async fn is_told(&self, report: &Report) -> Result<bool, Retry> {
         let Some(incident) = &report.incident else { return Ok(false) };
         let Some(record) = self.journal().incident(incident).await? else { return Ok(false) };
-        let known = record.report.as_ref().filter(|_| record.told.is_some());
-        Ok(record.told == Some(Notification::digest(report))
-            || known.is_some_and(|known| Notification::is_only_unread(report, known)))
+        let (Some(kept), Some(told)) = (&record.report, &record.told) else { return Ok(false) };
+        Ok(match News::of(report, kept, told) {
+            News::Something => false,
+            News::Nothing => true,
+            News::Unread => {
+                // The next look may give it; people hear of what stays so.
+                let stays = Notification::digest(kept) != *told
+                    && record.at.and_then(|at| at.age(self.now())).is_some_and(|age| age >= UNREAD_FOR);
+                tracing::warn!(%incident, stays, "not all could be looked up");
+                !stays
+            }
+        })
     }
 
     /// Tells people, once for each change of an incident's outcome. Returns whether they were told now.

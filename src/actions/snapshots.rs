@@ -7,16 +7,21 @@
 //! Snapshots stay: they are evidence, and deleting them is for a person.
 //! # Limits
 //! They are complete some minutes later. Instance store volumes cannot be snapshotted; memory is not in them. Encrypted volumes need
-//! that Cordon's role may create grants on their key.
+//! that Cordon's role may create grants on their key. EC2 may show a new snapshot some seconds late; where an answer is lost as well, there
+//! are two sets.
 
 use super::{Action, Called, Permissions, Release};
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, IncidentId, InstanceId, Region, VolumeId},
 };
+use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_sdk_ec2::types::{Filter, InstanceSpecification, ResourceType, Tag, TagSpecification};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, time::Duration};
+
+/// Before it looks and asks again.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshots {
@@ -85,7 +90,7 @@ impl Action for Snapshots {
     }
 
     async fn apply(&self, aws: &Aws, to: &Taken) -> Result<(), AwsError> {
-        if *to == Taken::No || self.read(aws).await? == Taken::Yes {
+        if *to == Taken::No {
             return Ok(());
         }
         let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
@@ -94,7 +99,21 @@ impl Action for Snapshots {
         let instance = InstanceSpecification::builder().instance_id(self.instance.as_str()).build();
         let call = aws.ec2(&self.region).create_snapshots().instance_specification(instance).tag_specifications(tags);
         let call = call.description(format!("Cordon: evidence of incident {}", self.incident));
-        call.send().await.map(drop).map_err(classify("ec2:CreateSnapshots"))
+        // It takes no client token, and who asks twice gets two of each: nobody asks again before he has looked, the SDK neither.
+        let once = aws_sdk_ec2::Config::builder().retry_config(RetryConfig::disabled());
+        let mut pause = FIRST_PAUSE;
+        for is_last in [false, false, true] {
+            if self.read(aws).await? == Taken::Yes {
+                return Ok(());
+            }
+            let asked = call.clone().customize().config_override(once.clone()).send().await;
+            match asked.map(drop).map_err(classify("ec2:CreateSnapshots")) {
+                Err(error) if error.is_passing() && !is_last => tokio::time::sleep(pause).await,
+                answer => return answer,
+            }
+            pause *= 2;
+        }
+        Ok(())
     }
 }
 

@@ -25,7 +25,7 @@ pub use ids::{
 };
 pub use incident::{IncidentId, Target};
 pub use outcome::{
-    Investigation, OfferReport, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, WAITS, Way,
+    HELD_BACK, Investigation, OfferReport, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, WAITS, Way,
 };
 pub use sensor::SensorId;
 pub use severity::{Score, Severity};

@@ -86,6 +86,11 @@ pub enum Way {
 }
 
 impl Way {
+    /// Of what could not be looked up.
+    pub fn of_unread(is_passing: bool) -> Self {
+        if is_passing { Self::Unread } else { Self::Open }
+    }
+
     /// Whether the outcome is PartiallyContained at best.
     pub fn is_open(self) -> bool {
         self != Self::Unseen
@@ -278,6 +283,8 @@ impl fmt::Display for StepReport {
 
 /// How the state of a step begins that a person must agree to.
 pub const WAITS: &str = "waits for approval";
+/// How the states of steps begin that guards hold back, or people.
+pub const HELD_BACK: [&str; 4] = [WAITS, "planned only", "declined", "rejected by"];
 
 impl Report {
     /// Whether people are asked: about the whole, or about what has come to a containment that was begun.

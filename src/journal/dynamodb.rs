@@ -133,8 +133,10 @@ impl DynamoJournal {
     async fn refused(&self, pk: String, sk: &str, error: AwsError) -> JournalError {
         let AwsError::Conflict { .. } = &error else { return error.into() };
         let call = self.client.get_item().table_name(&self.table).set_key(Some(key(pk, sk))).consistent_read(true);
-        let item = call.send().await.ok().and_then(|answer| answer.item);
-        item.map(checked).and_then(Result::err).unwrap_or_else(|| error.into())
+        match call.send().await.map_err(classify("dynamodb:GetItem")) {
+            Ok(answer) => answer.item.map(checked).and_then(Result::err).unwrap_or_else(|| error.into()),
+            Err(unread) => unread.into(),
+        }
     }
 
     /// Of an incident that did not take a write: it is not there, or of another version.

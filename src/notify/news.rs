@@ -4,34 +4,68 @@
 
 use super::Notification;
 use crate::{
-    domain::{OutcomeKind, Report, Severity, StepReport, Way, fingerprint},
+    domain::{HELD_BACK, OutcomeKind, Report, Severity, StepReport, Way, fingerprint},
     playbooks::AS_IN_BASELINE,
 };
 use std::collections::BTreeSet;
 
+/// What a report says beyond the one that people were told last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    Something,
+    /// Only that something could not be looked up this time.
+    Unread,
+    Nothing,
+}
+
+impl News {
+    /// `kept`: the report that people were told, in its digest `told`, and what was kept with it since.
+    pub fn of(report: &Report, kept: &Report, told: &str) -> Self {
+        // AWS words the reasons of what is open anew each time; some of it may come and go unsaid.
+        if !opens(report).is_subset(&opens(kept)) {
+            return Self::Something;
+        }
+        if Notification::digest(report) == told {
+            return Self::Nothing;
+        }
+        let is_held =
+            |report: &Report| matches!(report.outcome.kind, OutcomeKind::Contained | OutcomeKind::PartiallyContained);
+        let is_like = report.outcome.kind == kept.outcome.kind || (is_held(report) && is_held(kept));
+        // A look that failed shows less than there is: what was held back and is not seen now is not over.
+        let (stands, stood) = (steps(report), steps(kept));
+        let is_same = |is_held_back: bool| move |(_, held_back): &&(String, bool)| *held_back == is_held_back;
+        let is_less = stands.iter().filter(is_same(false)).eq(stood.iter().filter(is_same(false)))
+            && stands.iter().filter(is_same(true)).all(|step| stood.contains(step));
+        if is_unread(report) && is_like && is_less { Self::Unread } else { Self::Something }
+    }
+}
+
+/// Whether something could not be looked up.
+pub fn is_unread(report: &Report) -> bool {
+    report.residual.iter().any(|risk| risk.way == Way::Unread)
+}
+
+fn opens(report: &Report) -> BTreeSet<&str> {
+    report.residual.iter().filter(|risk| risk.way == Way::Open).map(|risk| kind(&risk.text)).collect()
+}
+
+/// Each with whether it was held back: it is in no journal then.
+fn steps(report: &Report) -> BTreeSet<(String, bool)> {
+    let one = |step: &StepReport| {
+        let is_held_back = HELD_BACK.iter().any(|state| step.state.starts_with(state));
+        (format!("{} {} {}", step.action, step.target, kind(&step.state)), is_held_back)
+    };
+    report.steps.iter().map(one).collect()
+}
+
 impl Notification {
-    /// What is new to people, whatever the delivery: outcome, plan and the state of each step.
+    /// What is new to people, whatever the delivery: outcome, plan, the state of each step, and whether all was looked up.
     pub fn digest(report: &Report) -> String {
         let states: Vec<String> =
             report.steps.iter().map(|step| format!("{} {} {}", step.action, step.target, kind(&step.state))).collect();
         let plan = report.plan.as_deref().unwrap_or_default();
-        let text = format!("{}\n{plan}\n{}", report.outcome.kind, states.join("\n"));
-        fingerprint(&text)
-    }
-
-    /// Whether all that is new since people were told is that something could not be looked up this time.
-    pub fn is_only_unread(report: &Report, told: &Report) -> bool {
-        let stands = |report: &Report| {
-            let step = |step: &StepReport| format!("{} {} {}", step.action, step.target, kind(&step.state));
-            let open = report.residual.iter().filter(|risk| risk.way == Way::Open).map(|risk| risk.text.clone());
-            report.steps.iter().map(step).chain(open).collect::<BTreeSet<String>>()
-        };
-        let is_held =
-            |report: &Report| matches!(report.outcome.kind, OutcomeKind::Contained | OutcomeKind::PartiallyContained);
-        report.residual.iter().any(|risk| risk.way == Way::Unread)
-            && is_held(report)
-            && is_held(told)
-            && stands(report) == stands(told)
+        let unread = if is_unread(report) { "\nunread" } else { "" };
+        fingerprint(&format!("{}\n{plan}\n{}{unread}", report.outcome.kind, states.join("\n")))
     }
 
     /// Whether people are told at all: not of what is not ours, and not of small things that nobody can act on.
@@ -58,23 +92,50 @@ fn kind(state: &str) -> &str {
 mod tests {
     use super::*;
     use crate::{
-        domain::{ResidualRisk, Text},
+        domain::{ResidualRisk, Text, WAITS},
         notify::message::tests::report,
     };
 
+    fn news(report: &Report, kept: &Report) -> News {
+        News::of(report, kept, &Notification::digest(kept))
+    }
+
+    fn with(kind: OutcomeKind, way: Way, text: &str) -> Report {
+        let mut report = report(kind);
+        report.residual.push(ResidualRisk { way, text: text.into() });
+        report
+    }
+
     #[test]
     fn a_look_that_failed_is_no_news_and_all_else_is() {
-        let told = report(OutcomeKind::Contained);
-        let risk = |way: Way| ResidualRisk { way, text: "sessions of the keys".into() };
-        let mut unread = report(OutcomeKind::PartiallyContained);
-        assert!(!Notification::is_only_unread(&unread, &told), "something else made it so");
-        unread.residual.push(risk(Way::Unread));
-        assert!(Notification::is_only_unread(&unread, &told));
-        assert!(!Notification::is_only_unread(&unread, &report(OutcomeKind::AwaitingApproval)));
-        let (mut opened, mut failed) = (unread.clone(), unread.clone());
-        opened.residual.push(risk(Way::Open));
+        use OutcomeKind::{AwaitingApproval, Contained, PartiallyContained};
+        let told = report(Contained);
+        assert_eq!(news(&told, &told), News::Nothing);
+        assert_eq!(news(&report(PartiallyContained), &told), News::Something, "something else made it so");
+        let unread = with(PartiallyContained, Way::Unread, "sessions of the keys");
+        assert_eq!(news(&unread, &told), News::Unread);
+        assert_eq!(news(&unread, &report(AwaitingApproval)), News::Something);
+        assert_eq!(news(&unread, &unread), News::Nothing, "people know");
+        assert_eq!(news(&told, &unread), News::Something, "it could be looked up, and nothing is open");
+        let (mut opened, mut failed, mut more) = (unread.clone(), unread.clone(), unread.clone());
+        opened.residual.push(ResidualRisk { way: Way::Open, text: "session s: elsewhere".into() });
         failed.steps[0].state = "failed: denied".into();
-        assert!(!Notification::is_only_unread(&opened, &told) && !Notification::is_only_unread(&failed, &told));
+        more.steps.push(StepReport { target: "eni-9".into(), state: format!("{WAITS}: x"), ..more.steps[0].clone() });
+        for (report, what) in [(&opened, "opened"), (&failed, "failed"), (&more, "more")] {
+            assert_eq!(news(report, &told), News::Something, "{what}");
+        }
+        // The question that a blind look does not see is still asked.
+        assert_eq!(news(&unread, &more), News::Unread);
+    }
+
+    #[test]
+    fn a_way_that_came_to_light_is_news_though_all_else_stands() {
+        let partly = |way, text| with(OutcomeKind::PartiallyContained, way, text);
+        let told = partly(Way::Unread, "sessions of the keys: throttled");
+        assert_eq!(news(&partly(Way::Open, "sessions of the keys: denied"), &told), News::Something);
+        let told = partly(Way::Open, "session s of r: in account 1");
+        assert_eq!(news(&partly(Way::Open, "session s of r: said otherwise"), &told), News::Nothing);
+        assert_eq!(news(&partly(Way::Open, "session t of r: in account 1"), &told), News::Something);
     }
 
     #[test]

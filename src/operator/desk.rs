@@ -207,7 +207,7 @@ impl Desk {
         }
         self.journal.approve(id, &approval).await?;
         let what: Vec<&str> = plan.into_iter().chain(with.keys().map(String::as_str)).collect();
-        self.log(id, format!("approved {} by {by}", what.join(", "))).await?;
+        self.note(id, format!("approved {} by {by}", what.join(", "))).await;
         self.rechecks.send_now(id).await?;
         lines.push("the responder looks at it now".to_owned());
         Ok(Ok(Answer::Done { lines, incident: Some(id.clone()), report: None }))
@@ -247,7 +247,7 @@ impl Desk {
         // An approval that is over by now must not outlive the no.
         self.journal.approve(id, &Approval::default()).await?;
         self.journal.reject(id, &rejected).await?;
-        self.log(id, rejected.reason().text).await?;
+        self.note(id, rejected.reason().text).await;
         let mut report = rejected.taken_out_of(report);
         if report.outcome.kind == OutcomeKind::AwaitingApproval {
             report.outcome = Outcome::new(OutcomeKind::Declined, vec![rejected.reason()]);
@@ -271,10 +271,7 @@ impl Desk {
             Err(error) => return Ok(Err(refusal("not-released", error.to_string()))),
         };
         let report = released.conclude(&*self.journal, record, self.now()).await?;
-        // It is done and kept; that the containment's own timeline says so too is enough.
-        if let Err(error) = self.log(id, format!("released by {by}: {}", report.outcome.kind)).await {
-            tracing::error!(incident = %id, %error, "not logged");
-        }
+        self.note(id, format!("released by {by}: {}", report.outcome.kind)).await;
         let lines = vec![format!("{} {id}", report.outcome.kind)];
         Ok(Ok(Answer::Done { lines, incident: Some(id.clone()), report: Some(Box::new(report)) }))
     }
@@ -328,7 +325,7 @@ impl Desk {
             let approval = Approval { plan: Some(approved), offers: BTreeMap::new() };
             self.journal.approve(&id, &approval).await?;
         }
-        self.log(&id, format!("{named} is to be contained, by {by}: {because}")).await?;
+        self.note(&id, format!("{named} is to be contained, by {by}: {because}")).await;
         self.rechecks.send_now(&id).await?;
         let lines = vec![format!("incident {id}: {}", case.target), "the responder contains it now".to_owned()];
         Ok(Ok(Answer::Done { lines, incident: Some(id), report: None }))
@@ -424,8 +421,11 @@ impl Desk {
         Ok(Ok((record, report)))
     }
 
-    async fn log(&self, id: &IncidentId, text: String) -> Result<(), JournalError> {
-        self.journal.log(id, &Entry { at: self.now(), text }).await
+    /// In the incident's log. What is done is done and journalled elsewhere too, so a log that takes nothing stops nobody.
+    async fn note(&self, id: &IncidentId, text: String) {
+        if let Err(error) = self.journal.log(id, &Entry { at: self.now(), text }).await {
+            tracing::error!(incident = %id, %error, "not logged");
+        }
     }
 
     fn now(&self) -> Timestamp {

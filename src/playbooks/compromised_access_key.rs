@@ -14,9 +14,9 @@
 //! `cordon release` takes the deny away, only where nobody changed it since. Keys stay Inactive, because one that leaked once
 //! is known, nor do other credentials; `--reactivate-keys` makes those Active again that were. Nothing goes back by itself.
 //! # Limits
-//! CloudTrail shows a session some minutes after it was made, in the region where it was asked for: Cordon's own and us-east-1 are
-//! looked into. Sessions in other accounts are named. Password and MFA devices are not changed. IAM takes seconds to
-//! spread the change; a renamed user is found by his unique id.
+//! CloudTrail shows a session some minutes after it was made, in the region where it was asked for: Cordon's own and the
+//! partition's global one are looked into. Sessions in other accounts are named. Password and MFA devices are not changed. IAM
+//! takes seconds to spread the change; a renamed user is found by his unique id.
 //! # References
 //! IAM user guide, "IAM and AWS STS quotas", "Managing access keys"; MITRE ATT&CK T1078.004, T1098.001.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -67,9 +67,9 @@ impl Playbook for CompromisedAccessKey {
             })),
             Err(error) => {
                 let why = format!(
-                    "his SSH keys, certificates and service passwords could not be read, so they stay as they are: {error}"
+                    "his SSH keys, certificates and service passwords could not be read; of them only what is listed is contained: {error}"
                 );
-                plan.refused.push(Refusal { code: "credentials-unreadable", why });
+                plan.refused.push(Refusal::unread("credentials-unreadable", why, error.is_passing()));
             }
         }
         plan.residual.extend(signs_in(user));
@@ -105,10 +105,10 @@ fn deny(user: &User) -> Result<AnyChange, Refusal> {
         Some(room) if room.used + UserInlineDeny::size() <= INLINE_QUOTA => {
             Ok(Change { target: room.deny.clone(), before: room.state.clone(), after: PolicyState::Deny }.into())
         }
-        _ => Err(Refusal {
-            code: "no-room-for-deny",
-            why: "the user has no room for one more policy, attached or inline, so he cannot be denied; detach one of his policies".to_owned(),
-        }),
+        _ => Err(Refusal::new(
+            "no-room-for-deny",
+            "the user has no room for one more policy, attached or inline, so he cannot be denied; detach one of his policies",
+        )),
     }
 }
 

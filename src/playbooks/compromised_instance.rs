@@ -139,7 +139,11 @@ impl Draft<'_> {
     }
 
     fn refuse(&mut self, code: &'static str, why: String) {
-        self.plan.refused.push(Refusal { code, why });
+        self.plan.refused.push(Refusal::new(code, why));
+    }
+
+    fn unread(&mut self, code: &'static str, why: String, is_passing: bool) {
+        self.plan.refused.push(Refusal::unread(code, why, is_passing));
     }
 
     fn ask(&mut self, code: &'static str, why: String) {
@@ -180,9 +184,11 @@ impl Draft<'_> {
                 let change = Change { target: deny.clone(), before: state.clone(), after: PolicyState::Deny };
                 self.plan.steps.push(PlannedStep::new(CUT, change, &subject));
             }
-            ProfileRole::Unreadable { why } => {
-                let why = format!("the role of the instance could not be read, so its session is not denied: {why}");
-                self.refuse("role-unreadable", why);
+            ProfileRole::Unreadable { why, is_passing } => {
+                let why = format!(
+                    "the role of the instance could not be read, so no session of it is denied but what is listed: {why}"
+                );
+                self.unread("role-unreadable", why, *is_passing);
             }
         }
     }
@@ -209,7 +215,7 @@ impl Draft<'_> {
             }
             Err(error) => {
                 let why = format!("whether an Auto Scaling group may end the instance could not be read: {error}");
-                self.refuse("scaling-unreadable", why);
+                self.unread("scaling-unreadable", why, error.is_passing());
             }
         }
     }
@@ -227,9 +233,11 @@ impl Draft<'_> {
                     self.step(CUT, change);
                 }
                 Err(error) => {
-                    let why =
-                        format!("{} of the instance could not be read, so it is not set: {error}", target.attribute);
-                    self.refuse("attribute-unreadable", why);
+                    let why = format!(
+                        "{} of the instance could not be read; it is set only if it is listed: {error}",
+                        target.attribute
+                    );
+                    self.unread("attribute-unreadable", why, error.is_passing());
                 }
             }
         }
@@ -262,8 +270,8 @@ impl Draft<'_> {
         match &aside.snapshots {
             Ok(before) => self.step(EVIDENCE, Change { target, before: *before, after: Taken::Yes }),
             Err(error) => {
-                let why = format!("its snapshots could not be looked for, so none are taken: {error}");
-                self.refuse("snapshots-unreadable", why);
+                let why = format!("its snapshots could not be looked for; only those listed are taken: {error}");
+                self.unread("snapshots-unreadable", why, error.is_passing());
             }
         }
     }
@@ -279,9 +287,9 @@ impl Draft<'_> {
             Ok(false) => return,
             Err(error) => {
                 let why = format!(
-                    "whether EC2 takes shorter timeouts for its idle connections could not be read, so they stay: {error}"
+                    "whether EC2 takes shorter timeouts for its idle connections could not be read; only those listed are cut short: {error}"
                 );
-                return self.refuse("hypervisor-unreadable", why);
+                return self.unread("hypervisor-unreadable", why, error.is_passing());
             }
         }
         for interface in free {
@@ -415,7 +423,8 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_said_and_does_not_stop_the_rest() {
         let interfaces = vec![interface("eni-0000000a", "vpc-0000000a", &["sg-0000000a"], None)];
-        let (steps, refused, _) = lines(instance(interfaces, ProfileRole::Unreadable { why: "denied".into() }));
+        let (steps, refused, _) =
+            lines(instance(interfaces, ProfileRole::Unreadable { why: "denied".into(), is_passing: false }));
         assert_eq!((steps.len(), refused), (2, vec!["role-unreadable"]));
         let (_, refused, _) = lines(instance(Vec::new(), ProfileRole::NoProfile));
         assert_eq!(refused, ["no-interface"]);

@@ -3,8 +3,8 @@
 
 use super::{CUT, Plan, PlannedStep};
 use crate::{
-    actions::{Change, PolicyState},
-    domain::{ResidualRisk, Way},
+    actions::{AnyChange, Change, PolicyState},
+    domain::{Region, ResidualRisk, Way},
     policy::Subject,
     principal,
     survey::{Found, HandedOn, HandedSession, Unread},
@@ -16,10 +16,19 @@ pub fn deny(handed: Option<&HandedOn>, plan: &mut Plan) {
     if let Some(Unread { why, is_passing }) = &handed.unread {
         let text =
             format!("which sessions were made with the keys could not be looked up everywhere in CloudTrail: {why}");
-        plan.residual.push(ResidualRisk { way: if *is_passing { Way::Unread } else { Way::Open }, text });
+        plan.residual.push(ResidualRisk { way: Way::of_unread(*is_passing), text });
     }
+    let regions: Vec<&str> = handed.regions.iter().map(Region::as_str).collect();
+    let unseen = match regions.as_slice() {
+        [] => "no key is known by which sessions that were made could be looked up".to_owned(),
+        regions => format!(
+            "sessions that the keys made are looked for in {}: one that STS made elsewhere is in CloudTrail there",
+            regions.join(" and ")
+        ),
+    };
+    plan.residual.push(ResidualRisk { way: Way::Unseen, text: unseen });
     let mut open = |text: String| plan.residual.push(ResidualRisk { way: Way::Open, text });
-    let mut denies = Vec::new();
+    let (mut denies, mut unless_held) = (Vec::new(), Vec::new());
     for HandedSession { role, session, found } in &handed.sessions {
         match found {
             Found::Here { deny, role: now, state } => {
@@ -39,8 +48,17 @@ pub fn deny(handed: Option<&HandedOn>, plan: &mut Plan) {
                 ));
             }
             Found::Gone => {}
-            Found::Unreadable(error) => {
-                open(format!("session {session} of {role} was made with the keys and is not denied: {error}"));
+            Found::Unreadable(deny, error) => {
+                let text = format!("session {session} of {role} was made with the keys and is not denied: {error}");
+                match deny {
+                    Some(deny) => {
+                        let change =
+                            Change { target: deny.clone(), before: PolicyState::Absent, after: PolicyState::Deny };
+                        unless_held
+                            .push((AnyChange::from(change).shown().key(), ResidualRisk { way: Way::Open, text }));
+                    }
+                    None => open(text),
+                }
             }
         }
     }
@@ -51,4 +69,5 @@ pub fn deny(handed: Option<&HandedOn>, plan: &mut Plan) {
         );
     }
     plan.steps.extend(denies);
+    plan.unless_held.extend(unless_held);
 }

@@ -77,13 +77,13 @@ impl Playbook for HostileAddress {
                             let step = PlannedStep::new(CUT, change, &subject.tagged(&Default::default()));
                             plan.steps.push(step);
                         }
-                        Err(why) => plan.refused.push(Refusal { code: "list-full", why: why.clone() }),
+                        Err(why) => plan.refused.push(Refusal::new("list-full", why)),
                     }
                 }
             }
             Err(error) => {
                 let why = format!("the lists of the subnets could not be read: {error}");
-                plan.refused.push(Refusal { code: "lists-unreadable", why });
+                plan.refused.push(Refusal::unread("lists-unreadable", why, error.is_passing()));
             }
         }
         for member in &found.members {
@@ -93,7 +93,7 @@ impl Playbook for HostileAddress {
                         "{} addresses are held already, and set {} takes no more of them",
                         found.others, target.set
                     );
-                    plan.refused.push(Refusal { code: "set-full", why });
+                    plan.refused.push(Refusal::new("set-full", why));
                 }
                 Ok((target, before)) => {
                     let subject = Subject::new(account, Some(target.set.clone()), target.set.as_str());
@@ -101,7 +101,7 @@ impl Playbook for HostileAddress {
                     let step = PlannedStep::new(CUT, change, &subject.tagged(&Default::default()));
                     plan.steps.push(step);
                 }
-                Err(why) => plan.refused.push(Refusal { code: "set-unusable", why: why.clone() }),
+                Err(why) => plan.refused.push(Refusal::new("set-unusable", why)),
             }
         }
         let hours = blocks.hours.get();

@@ -3,7 +3,7 @@
 
 use crate::{
     actions::AnyChange,
-    domain::{InterfaceId, Reason, ResidualRisk, fingerprint},
+    domain::{InterfaceId, Reason, ResidualRisk, Way, fingerprint},
     policy::Subject,
 };
 use std::collections::BTreeMap;
@@ -27,6 +27,8 @@ pub const ESTABLISHED: &str =
 pub struct Plan {
     pub steps: Vec<PlannedStep>,
     pub residual: Vec<ResidualRisk>,
+    /// Ways that are open unless a step is held already, by its key: what was denied before and could not be looked at again is denied.
+    pub unless_held: Vec<(String, ResidualRisk)>,
     /// Steps that a person would expect and that cannot be taken.
     pub refused: Vec<Refusal>,
     /// Interfaces that may pass the open group after the cut, because their connections leave by an internet gateway.
@@ -101,6 +103,18 @@ impl Offer {
 pub struct Refusal {
     pub code: &'static str,
     pub why: String,
+    pub way: Way,
+}
+
+impl Refusal {
+    pub fn new(code: &'static str, why: impl Into<String>) -> Self {
+        Self { code, why: why.into(), way: Way::Open }
+    }
+
+    /// Because it could not be read, which asking again may heal.
+    pub fn unread(code: &'static str, why: String, is_passing: bool) -> Self {
+        Self { code, why, way: Way::of_unread(is_passing) }
+    }
 }
 
 impl Plan {

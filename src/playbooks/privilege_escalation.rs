@@ -69,7 +69,7 @@ impl Playbook for PrivilegeEscalation {
             }
             Some(Err(error)) => {
                 let why = format!("the key that the call made could not be looked up, and may work: {error}");
-                plan.refused.push(Refusal { code: "made-key-unreadable", why });
+                plan.refused.push(Refusal::new("made-key-unreadable", why));
             }
             None => {}
         }

@@ -45,7 +45,7 @@ impl Playbook for RootUsed {
         let why = "IAM cannot limit root, and what root's session does goes on: change its password, its MFA devices and its keys by hand, now";
         let task = format!("arn:{partition}:iam::aws:policy/root-task/IAMDeleteRootUserCredentials");
         Ok(Plan {
-            refused: vec![Refusal { code: CODE, why: why.to_owned() }],
+            refused: vec![Refusal::new(CODE, why)],
             advice: vec![
                 Advice::new(
                     "in the management account: whether root of member accounts is managed centrally",

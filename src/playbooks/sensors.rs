@@ -41,7 +41,7 @@ pub fn restore(facts: &Facts, case: &Case<'_>) -> Result<Plan, Outcome> {
         }
         (None, _) => {
             let why = format!("{id} is gone, and was on at {}: only a person can make it again", at(sensor));
-            let refused = vec![Refusal { code: "sensor-gone", why }];
+            let refused = vec![Refusal::new("sensor-gone", why)];
             return Ok(Plan { refused, advice: advice(sensor), ..Plan::default() });
         }
         (Some(now), known) => changes(sensor, now, known),

@@ -90,6 +90,11 @@ impl Responder {
             self.hand_over(case, &answer, &inbox).await;
             return answer;
         }
+        // Where the claim took its time, another may have contained it since the account was read: what he did would look undone.
+        let last = known.as_ref().and_then(|known| known.timeline.last());
+        if last.is_some_and(|entry| entry.at >= since) {
+            surveyed = self.analyst.survey(case).await;
+        }
         // What a person rejected is not done unattended, whatever has changed since.
         let says_no = |record: &IncidentRecord| record.rejected.as_ref().is_some_and(|no| no.is_about(&case.target));
         let is_rejected = opened.as_ref().is_ok_and(says_no);
@@ -411,7 +416,7 @@ impl Responder {
             // News, even if all stands as people were told it does; and news still, if telling fails.
             self.keep(course.known_as(), &report, None).await?;
         } else if !acts && self.is_told(&report).await? {
-            self.keep_offers(&report).await?;
+            self.keep_asides(&report).await?;
             if course.has_new_holder() {
                 worker.write(course).await?;
             }

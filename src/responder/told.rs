@@ -33,6 +33,8 @@ pub fn report(
     sent: Option<Sent>,
 ) -> Report {
     let mut residual = residual(case, plan);
+    let is_held = |key: &String| course.steps().any(|(change, _)| change.shown().key() == *key);
+    residual.retain(|risk| !plan.unless_held.iter().any(|(key, other)| other == risk && is_held(key)));
     if let Some(Sent::NotAll(why)) = sent {
         let text = format!("nothing looks again whether it stays so: {why}");
         residual.push(ResidualRisk { way: Way::Unseen, text });

@@ -2,14 +2,14 @@
 
 use super::{
     Role, RoleSession, SurveyError,
-    trail::{self, By, Window},
+    trail::{self, By, Looked, Window},
 };
 use crate::{
     actions::{PolicyState, SessionDeny},
     aws::{Aws, AwsError},
     domain::{AccessKeyId, AccountId, Arn, Region, RoleId, RoleName, SessionName, Text},
 };
-use futures::future::join_all;
+use futures::{StreamExt, future::join_all, stream};
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,11 +17,15 @@ use std::{collections::BTreeMap, time::Duration};
 const LONGEST_SESSION: Duration = Duration::from_secs(12 * 60 * 60);
 /// CloudTrail answers fifty at a time, twice a second; what is not found in so many pages is said to be left out.
 const MOST_PAGES: usize = 4;
+/// The cut needs IAM meanwhile.
+const LOOKS_AT_ONCE: usize = 8;
 
 /// What was handed on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HandedOn {
     pub sessions: Vec<HandedSession>,
+    /// Where CloudTrail was asked; nowhere where no key is known.
+    pub regions: Vec<Region>,
     /// There were more events than were looked through.
     pub is_cut: bool,
     /// Some keys could not be looked up, or not in all regions.
@@ -46,40 +50,43 @@ pub struct HandedSession {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
     /// The role is there, by its unique id.
-    Here {
-        deny: SessionDeny,
-        role: Box<Role>,
-        state: PolicyState,
-    },
+    Here { deny: SessionDeny, role: Box<Role>, state: PolicyState },
     /// The role lies in another account.
     Elsewhere(AccountId),
     /// There is no such role any more, or another one under its name: its sessions are worth nothing.
     Gone,
-    Unreadable(AwsError),
+    /// The role could not be read, or the session is in no known form, and then no deny can name it.
+    Unreadable(Option<SessionDeny>, AwsError),
 }
 
 /// Sessions made with any of the keys in the last twelve hours. A look that fails is a fact, not an error: what was found is denied, whatever
 /// else there may be.
 pub async fn handed_on(aws: &Aws, account: &AccountId, keys: &[AccessKeyId]) -> HandedOn {
     let regions = trail::regions(aws, None);
-    let searches = regions.iter().flat_map(|region| keys.iter().map(move |key| look_up(aws, region, key)));
+    // CloudTrail answers twice a second in each region: keys that ask at once are only throttled.
+    let searches = regions.iter().map(|region| async move {
+        let mut looked = Vec::new();
+        for key in keys {
+            looked.push(look_up(aws, region, key).await);
+        }
+        looked
+    });
     let mut found: BTreeMap<(String, String), Made> = BTreeMap::new();
     let (mut is_cut, mut unread) = (false, None);
-    for search in join_all(searches).await {
-        match search {
-            Ok((made, cut)) => {
-                is_cut |= cut;
-                found.extend(made.into_iter().map(|made| ((made.role.to_string(), made.user_id.clone()), made)));
-            }
-            // Of several that failed, one that asking again will not give is what people must know.
-            Err(error) if unread.as_ref().is_none_or(|known: &Unread| known.is_passing) => {
-                unread = Some(Unread { why: error.to_string(), is_passing: error.is_passing() });
-            }
-            Err(_) => {}
+    for (looked, end) in join_all(searches).await.into_iter().flatten() {
+        is_cut |= looked.is_cut;
+        let made = looked.records.iter().filter_map(Made::read);
+        found.extend(made.map(|made| ((made.role.to_string(), made.user_id.clone()), made)));
+        // Of several that failed, one that asking again will not give is what people must know.
+        if let Err(error) = end
+            && unread.as_ref().is_none_or(|known: &Unread| known.is_passing)
+        {
+            unread = Some(Unread { why: error.to_string(), is_passing: error.is_passing() });
         }
     }
-    let sessions = join_all(found.into_values().map(|made| made.look(aws, account))).await;
-    HandedOn { sessions, is_cut, unread }
+    let looks = found.into_values().map(|made| made.look(aws, account));
+    let sessions = stream::iter(looks).buffered(LOOKS_AT_ONCE).collect().await;
+    HandedOn { sessions, regions: if keys.is_empty() { Vec::new() } else { regions }, is_cut, unread }
 }
 
 /// What an AssumeRole event says was made.
@@ -90,10 +97,12 @@ struct Made {
     user_id: String,
 }
 
-async fn look_up(aws: &Aws, region: &Region, key: &AccessKeyId) -> Result<(Vec<Made>, bool), AwsError> {
+/// What was read, and how the search ended: pages that came before one that did not are worth as much.
+async fn look_up(aws: &Aws, region: &Region, key: &AccessKeyId) -> (Looked, Result<(), AwsError>) {
     let window = Window { from: aws.now().minus(LONGEST_SESSION), until: None };
-    let looked = trail::look_up(aws, region, By::Key(key.as_str()), window, MOST_PAGES).await?;
-    Ok((looked.records.iter().filter_map(Made::read).collect(), looked.is_cut))
+    let mut looked = Looked::default();
+    let end = trail::look_into(&mut looked, aws, region, By::Key(key.as_str()), window, MOST_PAGES).await;
+    (looked, end)
 }
 
 impl Made {
@@ -111,23 +120,34 @@ impl Made {
         let session = Text::new(self.user_id.split_once(':').map_or("", |(_, session)| session));
         let found = match self.role.account() {
             Some(other) if other != *account => Found::Elsewhere(other),
-            _ => self.read_role(aws, account).await.unwrap_or_else(Found::Unreadable),
+            _ => match self.deny(account) {
+                Ok(deny) => read_role(aws, &deny).await.unwrap_or_else(|error| Found::Unreadable(Some(deny), error)),
+                Err(error) => Found::Unreadable(None, error),
+            },
         };
         HandedSession { role: self.role, session, found }
     }
 
-    async fn read_role(&self, aws: &Aws, account: &AccountId) -> Result<Found, AwsError> {
+    fn deny(&self, account: &AccountId) -> Result<SessionDeny, AwsError> {
         let odd = || AwsError::incomplete("cloudtrail:LookupEvents", "a session in no known form");
         let name =
             self.role.resource().strip_prefix("role/").and_then(|path| path.rsplit('/').next()).ok_or_else(odd)?;
         let (id, session) = self.user_id.split_once(':').ok_or_else(odd)?;
-        let (role, id) = (RoleName::parse(name).map_err(|_| odd())?, RoleId::parse(id).map_err(|_| odd())?);
-        let session = SessionName::parse(session).map_err(|_| odd())?;
-        match RoleSession::read(aws, account, &role, &id, &session, None).await {
-            Ok(RoleSession { role, deny, state, .. }) => Ok(Found::Here { deny, role: Box::new(role), state }),
-            Err(SurveyError::Vanished(_) | SurveyError::Refused(..)) => Ok(Found::Gone),
-            Err(SurveyError::Aws(error)) => Err(error),
-        }
+        Ok(SessionDeny {
+            account: account.clone(),
+            role: RoleName::parse(name).map_err(|_| odd())?,
+            role_id: RoleId::parse(id).map_err(|_| odd())?,
+            session: SessionName::parse(session).map_err(|_| odd())?,
+        })
+    }
+}
+
+async fn read_role(aws: &Aws, deny: &SessionDeny) -> Result<Found, AwsError> {
+    let SessionDeny { account, role, role_id, session } = deny;
+    match RoleSession::read(aws, account, role, role_id, session, None).await {
+        Ok(RoleSession { role, deny, state, .. }) => Ok(Found::Here { deny, role: Box::new(role), state }),
+        Err(SurveyError::Vanished(_) | SurveyError::Refused(..)) => Ok(Found::Gone),
+        Err(SurveyError::Aws(error)) => Err(error),
     }
 }
 

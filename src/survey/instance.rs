@@ -102,7 +102,15 @@ pub enum ProfileRole {
     },
     Unreadable {
         why: String,
+        /// Asking again may give it.
+        is_passing: bool,
     },
+}
+
+impl ProfileRole {
+    fn unreadable(error: &AwsError) -> Self {
+        Self::Unreadable { why: error.to_string(), is_passing: error.is_passing() }
+    }
 }
 
 type Looked = Result<(Arn, Option<(RoleName, RoleId, Arn)>), AwsError>;
@@ -162,7 +170,7 @@ impl Instance {
         let profile = instance.iam_instance_profile().and_then(|profile| profile.arn()).map(Arn::parse);
         let role = match profile {
             None => ProfileRole::NoProfile,
-            Some(Err(error)) => ProfileRole::Unreadable { why: error.to_string() },
+            Some(Err(error)) => ProfileRole::Unreadable { why: error.to_string(), is_passing: false },
             Some(Ok(arn)) => pending(&arn, looked),
         };
         let quarantine = quarantine?;
@@ -223,7 +231,7 @@ impl Instance {
                 None => ProfileRole::NoProfile,
             }),
         };
-        Some(next.unwrap_or_else(|error| ProfileRole::Unreadable { why: error.to_string() }))
+        Some(next.unwrap_or_else(|error| ProfileRole::unreadable(&error)))
     }
 
     async fn deny_of(&self, aws: &Aws, (role, role_id, arn): (RoleName, RoleId, Arn)) -> Result<ProfileRole, AwsError> {
@@ -317,7 +325,7 @@ async fn interfaces(aws: &Aws, region: &Region, id: &InstanceId) -> Result<Vec<N
 /// What the hint's look-up is worth, now that the instance has said which profile it has.
 fn pending(profile: &Arn, looked: Option<Looked>) -> ProfileRole {
     let Some(name) = profile.profile_name() else {
-        return ProfileRole::Unreadable { why: format!("`{profile}` names no instance profile") };
+        return ProfileRole::Unreadable { why: format!("`{profile}` names no instance profile"), is_passing: false };
     };
     match looked {
         Some(Ok((arn, role))) if arn == *profile => match role {

@@ -43,6 +43,20 @@ pub async fn look_up(
     window: Window,
     most_pages: usize,
 ) -> Result<Looked, AwsError> {
+    let mut looked = Looked::default();
+    look_into(&mut looked, aws, region, by, window, most_pages).await?;
+    Ok(looked)
+}
+
+/// The same, and what was read before a page failed is there.
+pub async fn look_into(
+    looked: &mut Looked,
+    aws: &Aws,
+    region: &Region,
+    by: By<'_>,
+    window: Window,
+    most_pages: usize,
+) -> Result<(), AwsError> {
     const OPERATION: &str = "cloudtrail:LookupEvents";
     let (key, value) = match by {
         By::Key(key) => (LookupAttributeKey::AccessKeyId, key),
@@ -55,14 +69,13 @@ pub async fn look_up(
     let call = aws.cloudtrail(region).lookup_events().lookup_attributes(attribute);
     let call = call.start_time(moment(window.from)).set_end_time(window.until.map(moment));
     let mut pages = call.into_paginator().send();
-    let mut looked = Looked::default();
     for _ in 0..most_pages {
-        let Some(page) = pages.try_next().await.map_err(classify(OPERATION))? else { return Ok(looked) };
+        let Some(page) = pages.try_next().await.map_err(classify(OPERATION))? else { return Ok(()) };
         let records = page.events().iter().filter_map(|event| event.cloud_trail_event());
         looked.records.extend(records.filter_map(|record| serde_json::from_str(record).ok()));
     }
     looked.is_cut = true;
-    Ok(looked)
+    Ok(())
 }
 
 /// Everything since then in a region, the newest first, no faster than is allowed. `told` hears of pages and events.

@@ -2,6 +2,7 @@
 
 use crate::lab::{Lab, Setup, codes, kind};
 use anyhow::Result;
+use cordon_support::{Answer, Match, When};
 use serde_json::{Value, json};
 
 async fn approving() -> Result<Lab> {
@@ -34,6 +35,28 @@ async fn a_finding_that_comes_again_or_by_another_bus_joins() -> Result<()> {
         assert_eq!((lab.changes(), lab.messages().await?.len()), (Vec::new(), 0), "{mode}: {second:#}");
         assert_eq!(lab.incidents().await?.len(), 1);
     }
+    Ok(())
+}
+
+/// It read the account before another's cut and gets the lease after it: what he did is not taken for undone.
+#[tokio::test]
+async fn whoever_comes_late_to_the_lease_looks_again() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let (event, late) = (lab.event("key-used-from-outside")?, lab.another("contain", None).await?);
+    let head = format!("cordon/T#{}#global#user#{}", lab.account, lab.id("/user/id"));
+    // The first attempt of the claim has no answer until the SDK gives it up.
+    let claim = Match { operation: "UpdateItem".to_owned(), resource: Some(head), occurrence: Some(1) };
+    let stopped = lab.proxy.stop_at(claim, When::Before);
+    let in_time = async {
+        stopped.await?;
+        lab.deliver(&event).await
+    };
+    let (slow, first) = futures::join!(late.invoke(&event), in_time);
+    assert_eq!(kind(&first?), "Contained");
+    let Answer::Response(second) = slow? else { panic!("the late one failed") };
+    assert_eq!((kind(&second), codes(&second)), ("Joined", vec!["nothing-new"]), "{second:#}");
+    let denies = lab.proxy.calls().into_iter().filter(|call| call.operation == "AttachUserPolicy").count();
+    assert_eq!((denies, lab.messages().await?.len()), (1, 1));
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     lab::{Lab, Setup, codes, differences, kind},
-    matrix::Tally,
+    tally::Tally,
 };
 use anyhow::{Context, Result, ensure};
 use cordon_support::{Answer, Fault, How, Lasting, Match, When};

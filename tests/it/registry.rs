@@ -289,13 +289,13 @@ impl Scenario {
         let event = self.strike(&lab).await?;
         lab.proxy.clear();
         let incident = lab.incident_of(&event)?;
-        if self.is_asked {
-            self.approve(&lab, &event).await?;
-            lab.recheck(&incident).await?;
-            return numbered(Phase::Approved, &lab);
-        }
-        assert_eq!(kind(&lab.deliver(&event).await?), "Contained");
+        assert_eq!(kind(&lab.deliver(&event).await?), self.answer());
         let mut found = numbered(Phase::Finding, &lab)?;
+        if self.is_asked {
+            self.agree(&lab, &incident).await?;
+            lab.recheck(&incident).await?;
+            found.extend(numbered(Phase::Approved, &lab)?);
+        }
         if !self.offers.is_empty() {
             self.ask(&lab, &incident).await?;
             lab.recheck(&incident).await?;
@@ -304,11 +304,20 @@ impl Scenario {
         Ok(found)
     }
 
-    /// Where a person must agree first, he does.
+    /// What the finding comes to.
+    pub fn answer(self) -> &'static str {
+        if self.is_asked { "AwaitingApproval" } else { "Contained" }
+    }
+
+    /// Where a person must agree first, he is asked, and does.
     pub async fn approve(self, lab: &Lab, event: &Value) -> Result<()> {
         let report = lab.deliver(event).await?;
-        anyhow::ensure!(kind(&report) == "AwaitingApproval", "{self:?}: {report:#}");
-        agree(lab, &["approve", &lab.incident_of(event)?]).await
+        anyhow::ensure!(kind(&report) == self.answer(), "{self:?}: {report:#}");
+        self.agree(lab, &lab.incident_of(event)?).await
+    }
+
+    pub async fn agree(self, lab: &Lab, incident: &str) -> Result<()> {
+        agree(lab, &["approve", incident]).await
     }
 
     /// An operator asks for all that is offered.

@@ -5,8 +5,11 @@
 //! see that it is so. Alike are two dumps of boto3, with the whole table and the counts of the queues, where chance alone makes them differ
 //! (`alike.rs`).
 
-use crate::matrix::{AT_ONCE, Cell, NEVER_CAME, Played, RECOVERIES, Recovery, Tally, caught};
-use anyhow::{Context, Result, anyhow};
+use crate::{
+    matrix::{AT_ONCE, Cell, NEVER_CAME, Played, Recovery},
+    tally::{Tally, caught},
+};
+use anyhow::{Result, anyhow};
 use futures::{StreamExt, stream};
 use serde_json::json;
 use std::{
@@ -148,17 +151,11 @@ async fn play(cell: &Cell, nth: usize, ends: &Ends) -> Result<Option<State>> {
 impl State {
     async fn of(played: &Played) -> Result<State> {
         let lab = &played.lab;
-        let table = &lab.durable.as_ref().context("durable")?.table;
-        let items = lab.call("dynamodb", "scan", json!({"TableName": table})).await?["Items"].take();
+        let items = played.items().await?;
         let counts = json!({"QueueUrl": lab.id("/queue"), "AttributeNames": ["ApproximateNumberOfMessages"]});
         let told = lab.call("sqs", "get_queue_attributes", counts).await?["Attributes"].take();
         let rechecks = lab.rechecks().await?;
-        let mut recoveries = RECOVERIES.to_vec();
-        if !played.meets_a_recheck(&items, rechecks) {
-            recoveries.retain(|recovery| *recovery != Recovery::Recheck);
-        } else if !played.meets_its_event() {
-            recoveries.retain(|recovery| *recovery != Recovery::Event);
-        }
+        let recoveries = played.recoveries().await?;
         let all = json!([format!("{:?} {:?}", played.stage, played.phase), played.dump, items, told, rechecks]);
         let mut hasher = DefaultHasher::new();
         played.alike(&played.dump).await?.text(&all).hash(&mut hasher);

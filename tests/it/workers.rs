@@ -2,32 +2,46 @@
 
 use crate::lab::Lab;
 use anyhow::Result;
-use cordon_support::{Answer, Function};
+use cordon_support::{Answer, Function, Match, When};
 use serde_json::Value;
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 /// More than Lambda's own three, because here somebody dies all the time.
 const MOST_TRIES: usize = 20;
 
-/// Delivers all events, so many at a time, and kills one worker after another, each after such a while. Returns how many deliveries were
-/// answered, each in the end, and how many workers were killed.
-pub async fn run(lab: &Lab, events: Vec<Value>, workers: usize, each: Duration) -> Result<(usize, usize)> {
-    let died = AtomicUsize::new(0);
-    let queue = Mutex::new(VecDeque::from(events));
-    let crew: Vec<Mutex<Option<Arc<Function>>>> = (0..workers).map(|_| Mutex::new(None)).collect();
-    let later = Mutex::new(Vec::new());
+/// Whom it is about, and the event.
+type Delivery = (String, Value);
+
+pub struct Done {
+    /// How many deliveries were answered, each in the end.
+    pub answered: usize,
+    /// Whom those workers were at work on who died; who was killed between two deliveries is left out.
+    pub died_on: Vec<String>,
+}
+
+#[derive(Default)]
+struct Seat {
+    function: Option<Arc<Function>>,
+    /// Whom the delivery is about that it is at work on.
+    about: Option<String>,
+}
+
+/// Delivers all events, so many at a time. Kills who comes to the first such call, right before it, and then one worker after another, each
+/// after such a while.
+pub async fn run(lab: &Lab, deliveries: Vec<Delivery>, workers: usize, first: Match, each: Duration) -> Result<Done> {
+    let queue = Mutex::new(VecDeque::from(deliveries));
+    let crew: Vec<Mutex<Seat>> = (0..workers).map(|_| Mutex::default()).collect();
+    let (later, died_on) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+    let stopped = lab.proxy.stop_at(first, When::Before);
     let at_work = async {
         let mut answered = 0;
         for _ in 0..MOST_TRIES {
-            let wave = futures::future::try_join_all(crew.iter().map(|seat| work(lab, &queue, &later, seat))).await?;
-            answered += wave.into_iter().sum::<usize>();
+            let wave = crew.iter().map(|seat| work(lab, &queue, &later, &died_on, seat));
+            answered += futures::future::try_join_all(wave).await?.into_iter().sum::<usize>();
             let again = std::mem::take(&mut *later.lock().unwrap());
             if again.is_empty() {
                 return anyhow::Ok(answered);
@@ -39,47 +53,66 @@ pub async fn run(lab: &Lab, events: Vec<Value>, workers: usize, each: Duration) 
         anyhow::bail!("some died {MOST_TRIES} times")
     };
     let killer = async {
-        for turn in 0.. {
-            tokio::time::sleep(each).await;
-            let victim = crew[turn % crew.len()].lock().unwrap().clone();
-            if let Some(victim) = victim {
-                victim.kill().await;
-                died.fetch_add(1, Ordering::Relaxed);
+        // However soon all is over, somebody has died at work. Of those who are at work on him, one stands still at the call.
+        if let Ok(call) = stopped.await {
+            let whom = call.resource.split('/').next();
+            for seat in &crew {
+                if seat.lock().unwrap().about.as_deref() == whom {
+                    kill(seat).await;
+                }
             }
         }
+        for turn in 0.. {
+            tokio::time::sleep(each).await;
+            kill(&crew[turn % crew.len()]).await;
+        }
     };
-    tokio::select! {
-        answered = at_work => Ok((answered?, died.load(Ordering::Relaxed))),
+    let answered = tokio::select! {
+        answered = at_work => answered?,
         () = killer => unreachable!("it never ends"),
+    };
+    Ok(Done { answered, died_on: died_on.into_inner().unwrap() })
+}
+
+/// Whoever sits there; another takes the seat.
+async fn kill(seat: &Mutex<Seat>) {
+    let victim = seat.lock().unwrap().function.take();
+    if let Some(victim) = victim {
+        victim.kill().await;
     }
 }
 
 async fn work(
     lab: &Lab,
-    queue: &Mutex<VecDeque<Value>>,
-    later: &Mutex<Vec<Value>>,
-    seat: &Mutex<Option<Arc<Function>>>,
+    queue: &Mutex<VecDeque<Delivery>>,
+    later: &Mutex<Vec<Delivery>>,
+    died_on: &Mutex<Vec<String>>,
+    seat: &Mutex<Seat>,
 ) -> Result<usize> {
     let mut answered = 0;
     loop {
-        let Some(event) = queue.lock().unwrap().pop_front() else { return Ok(answered) };
-        let sitting = seat.lock().unwrap().clone();
+        let Some((about, event)) = queue.lock().unwrap().pop_front() else { return Ok(answered) };
+        let sitting = seat.lock().unwrap().function.clone();
         let function = match sitting {
             Some(function) => function,
             None => {
                 let function = Arc::new(lab.another("contain", None).await?);
-                *seat.lock().unwrap() = Some(function.clone());
+                seat.lock().unwrap().function = Some(function.clone());
                 function
             }
         };
-        match function.invoke(&event).await {
+        seat.lock().unwrap().about = Some(about.clone());
+        let answer = function.invoke(&event).await;
+        seat.lock().unwrap().about = None;
+        match answer {
             Ok(Answer::Response(_)) => answered += 1,
             // Lambda comes again a minute later, whether it failed or died: by then its lease has ended, given back or not.
             failed => {
                 if failed.is_err() {
-                    *seat.lock().unwrap() = None;
+                    seat.lock().unwrap().function = None;
+                    died_on.lock().unwrap().push(about.clone());
                 }
-                later.lock().unwrap().push(event);
+                later.lock().unwrap().push((about, event));
             }
         }
     }

@@ -16,6 +16,8 @@ from typing import Callable, Iterator
 
 # Until the answer to `end` has left.
 LAST_WORDS_S = 0.2
+# How long a copy waits for the requests that are under way; less than its client waits (`world_aws.py`), who is to hear why.
+QUIET_S = 50
 
 
 class Copies:
@@ -48,7 +50,8 @@ class Copies:
             with self.quiet:
                 self.wanted += 1
                 try:
-                    self.quiet.wait_for(lambda: not self.busy)
+                    if not self.quiet.wait_for(lambda: not self.busy, QUIET_S):
+                        raise TimeoutError(f"no copy: {self.busy} requests are still under way after {QUIET_S} s")
                     if os.fork() == 0:
                         self.become(listener)
                 finally:

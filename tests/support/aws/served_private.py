@@ -130,5 +130,5 @@ def perform(environ: dict[str, Any]) -> tuple[str, Any]:
     try:
         body = json.loads(get_input_stream(environ).read())
         return "200 OK", operation(body["account"], body["region"], body)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, TimeoutError) as error:
         return "400 Bad Request", {"error": f"{type(error).__name__}: {error}"}

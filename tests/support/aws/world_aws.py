@@ -15,6 +15,8 @@ import boto3  # noqa: E402  (boto3 reads the environment)
 from botocore.config import Config  # noqa: E402
 
 REGION = "us-east-1"
+# The server answers these at once; only a copy waits for other requests, and less than this (`copies.py`).
+TELL_S = 60
 # A failed call is to be seen, not healed.
 CONFIG = Config(retries={"total_max_attempts": 1}, max_pool_connections=8)
 
@@ -49,7 +51,8 @@ class Aws:
         """What a test sets up and no API of AWS takes goes on the server's own paths (`served_private.py`)."""
         data = json.dumps({"account": self.account} | body).encode()
         try:
-            with self.opener.open(urllib.request.Request(f"{self.at}/cordon-test/{what}", data)) as response:
+            request = urllib.request.Request(f"{self.at}/cordon-test/{what}", data)
+            with self.opener.open(request, timeout=TELL_S) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             with error:

@@ -142,7 +142,7 @@ impl Proxy {
     pub async fn idle(&self) -> Result<()> {
         // Besides connections and calls, itself and its tasks have a part in the state.
         let at_rest = 2 + usize::from(self.shared.options.hold.is_some());
-        for _ in 0..1_000 {
+        for _ in 0..6_000 {
             if Arc::strong_count(&self.shared) == at_rest {
                 return Ok(());
             }

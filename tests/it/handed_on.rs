@@ -1,0 +1,177 @@
+//! Sessions that contained credentials made: each is denied by itself, and what could not be looked up is said.
+
+use crate::lab::{Lab, Setup, differences, kind, undeclared};
+use anyhow::Result;
+use cordon_support::{Fault, How, Lasting, Match, When, samples};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+async fn world() -> Result<Lab> {
+    Lab::new(Setup { durable: true, ..Setup::default() }).await
+}
+
+async fn release(lab: &Lab, report: &Value) -> Result<()> {
+    let output = lab.cordon(&["release", report["incident"].as_str().unwrap()]).await?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// Of what people were told meanwhile.
+async fn outcomes(lab: &Lab) -> Result<Vec<String>> {
+    let outcome = |mail: &Value| mail["MessageAttributes"]["outcome"]["Value"].as_str().unwrap().to_owned();
+    Ok(lab.messages().await?.iter().map(outcome).collect())
+}
+
+/// The key is dead, and what it made is not: each session is denied on its own role, by the role's unique id.
+#[tokio::test]
+async fn sessions_that_a_key_handed_on_are_denied_too() -> Result<()> {
+    let lab = world().await?;
+    lab.handed_on("/role_app", "loot").await?;
+    // Of a role that was made again under its name nothing is left to deny.
+    lab.handed_on("/role_deploy", "old").await?;
+    lab.call("iam", "delete_role", json!({"RoleName": lab.id("/role_deploy/name")})).await?;
+    let trust = json!({"Version": "2012-10-17", "Statement": []}).to_string();
+    let again = json!({"RoleName": lab.id("/role_deploy/name"), "AssumeRolePolicyDocument": trust});
+    lab.call("iam", "create_role", again).await?;
+    let before = lab.dump().await?;
+    let report = lab.deliver(&lab.event("key-used-from-outside")?).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    let after = lab.dump().await?;
+    let denied: Vec<String> = differences(&before, &after).into_iter().filter(|d| d.starts_with("/roles/")).collect();
+    let [denied] = denied.try_into().unwrap();
+    assert!(denied.contains(lab.id("/role_app/id")) && denied.contains(":loot"), "{denied}");
+    release(&lab, &report).await?;
+    let left = undeclared(&before, &lab.dump().await?);
+    assert!(left.iter().all(|difference| difference.contains("/keys/")), "{left:#?}");
+    Ok(())
+}
+
+/// What was found is denied, and what could not be looked up is told as open.
+#[tokio::test]
+async fn sessions_of_one_key_are_denied_though_another_cannot_be_looked_up() -> Result<()> {
+    let lab = world().await?;
+    lab.handed_on_by(lab.id("/user/keys/0"), "/role_app", "one").await?;
+    lab.handed_on_by(lab.id("/user/keys/1"), "/role_deploy", "two").await?;
+    let before = lab.dump().await?;
+    let at = Match { operation: "LookupEvents".to_owned(), resource: None, occurrence: Some(2) };
+    lab.proxy.fail(Fault { at, when: When::Before, how: How::Denied, lasting: Lasting::Once });
+    let report = lab.deliver(&lab.event("key-used-from-outside")?).await?;
+    assert_eq!(kind(&report), "PartiallyContained", "{report:#}");
+    assert!(report["residual"].to_string().contains("could not be looked up everywhere"), "{report:#}");
+    let changed = differences(&before, &lab.dump().await?);
+    assert_eq!(changed.iter().filter(|change| change.starts_with("/roles/")).count(), 1, "{changed:#?}");
+    // The next look finds the other one, and people hear that all is well.
+    lab.messages().await?;
+    lab.recheck(report["incident"].as_str().unwrap()).await?;
+    let changed = differences(&before, &lab.dump().await?);
+    assert_eq!(changed.iter().filter(|change| change.starts_with("/roles/")).count(), 2, "{changed:#?}");
+    assert_eq!(lab.messages().await?.len(), 1);
+    Ok(())
+}
+
+/// A look that CloudTrail throttles is no news, and what is held is not said to be open because it could not be read again; what stays
+/// unread is news.
+#[tokio::test]
+async fn a_look_that_fails_is_told_only_if_it_stays_so() -> Result<()> {
+    let lab = world().await?;
+    lab.handed_on("/role_app", "loot").await?;
+    let report = lab.deliver(&lab.event("key-used-from-outside")?).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    let incident = report["incident"].as_str().unwrap();
+    lab.messages().await?;
+    let blind = async |operation: &str| {
+        let at = Match::operation(operation);
+        lab.proxy.fail(Fault { at, when: When::Before, how: How::Throttled, lasting: Lasting::Throughout });
+        lab.sweep().await?;
+        let unread = lab.shown(incident).await?["incident"]["report"]["residual"].to_string().contains("everywhere");
+        lab.proxy.heal();
+        anyhow::Ok((unread, outcomes(&lab).await?))
+    };
+    let nothing: Vec<String> = Vec::new();
+    assert_eq!(blind("GetRole").await?, (false, nothing.clone()));
+    assert_eq!(blind("LookupEvents").await?, (true, nothing.clone()), "who looks finds it");
+    lab.sweep().await?;
+    assert_eq!(outcomes(&lab).await?, nothing);
+    lab.clock.advance(Duration::from_secs(40 * 60))?;
+    assert_eq!(blind("LookupEvents").await?, (true, nothing.clone()), "it was read between");
+    lab.clock.advance(Duration::from_secs(31 * 60))?;
+    assert_eq!(blind("LookupEvents").await?, (true, vec!["PartiallyContained".to_owned()]));
+    assert_eq!(blind("LookupEvents").await?, (true, nothing));
+    lab.sweep().await?;
+    assert_eq!(outcomes(&lab).await?, ["Contained"]);
+    Ok(())
+}
+
+/// What comes to light is told, though all that was done stands as people know it.
+#[tokio::test]
+async fn a_way_that_comes_to_light_is_told() -> Result<()> {
+    let lab = world().await?;
+    let at = Match::operation("LookupEvents");
+    lab.proxy.fail(Fault { at, when: When::Before, how: How::Throttled, lasting: Lasting::Throughout });
+    let report = lab.deliver(&lab.event("key-used-from-outside")?).await?;
+    assert_eq!(kind(&report), "PartiallyContained", "{report:#}");
+    lab.proxy.heal();
+    lab.messages().await?;
+    let arn = "arn:aws:iam::444455556666:role/theirs";
+    let made = json!({"assumedRoleId": "AROACKCEVSQ6C2EXAMPLE:loot", "arn": arn});
+    let record = json!({"eventName": "AssumeRole", "eventSource": "sts.amazonaws.com",
+        "userIdentity": {"accessKeyId": lab.id("/user/keys/0")}, "requestParameters": {"roleArn": arn, "roleSessionName": "loot"},
+        "responseElements": {"assumedRoleUser": made}});
+    let event = json!({"EventName": "AssumeRole", "EventSource": "sts.amazonaws.com", "AccessKeyId": lab.id("/user/keys/0"),
+        "EventTime": samples::now_ms() / 1000 - 600, "CloudTrailEvent": record});
+    lab.recorded(event).await?;
+    lab.sweep().await?;
+    let [mail] = lab.messages().await?.try_into().unwrap();
+    assert!(mail["Message"].as_str().unwrap().contains("in account 444455556666: contain it there"), "{mail:#}");
+    lab.sweep().await?;
+    assert_eq!(lab.messages().await?, Vec::<Value>::new());
+    Ok(())
+}
+
+/// A page that was read is worth as much where the next one fails.
+#[tokio::test]
+async fn what_was_read_before_a_page_failed_is_denied() -> Result<()> {
+    let lab = world().await?;
+    let key = lab.id("/user/keys/0");
+    lab.handed_on("/role_app", "loot").await?;
+    for n in 0..60 {
+        lab.recorded(json!({"EventName": "GetCallerIdentity", "EventSource": "sts.amazonaws.com", "AccessKeyId": key,
+            "EventTime": samples::now_ms() / 1000 - 700 - n, "CloudTrailEvent": {"eventName": "GetCallerIdentity"}}))
+            .await?;
+    }
+    // Two keys are looked up one after the other, the first with two pages.
+    let at = Match { operation: "LookupEvents".to_owned(), resource: None, occurrence: Some(2) };
+    lab.proxy.fail(Fault { at, when: When::Before, how: How::Denied, lasting: Lasting::Once });
+    let before = lab.dump().await?;
+    let report = lab.deliver(&lab.event("key-used-from-outside")?).await?;
+    assert_eq!(kind(&report), "PartiallyContained", "{report:#}");
+    let changed = differences(&before, &lab.dump().await?);
+    assert!(changed.iter().any(|change| change.starts_with("/roles/") && change.contains(":loot")), "{changed:#?}");
+    Ok(())
+}
+
+/// What is new adds steps, whenever it comes to light; what is known adds none.
+#[tokio::test]
+async fn a_session_that_is_known_later_is_denied_later() -> Result<()> {
+    let lab = world().await?;
+    let event = lab.event("key-used-from-outside")?;
+    let report = lab.deliver(&event).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    let first = lab.dump().await?;
+    // CloudTrail tells of it only now.
+    lab.handed_on("/role_app", "loot").await?;
+    let report = lab.deliver(&lab.newer(&event)?).await?;
+    assert_eq!(kind(&report), "Contained", "{report:#}");
+    let changed = differences(&first, &lab.dump().await?);
+    let [denied] = changed.try_into().unwrap();
+    assert!(
+        denied.starts_with("/roles/") && denied.contains(lab.id("/role_app/id")) && denied.contains(":loot"),
+        "{denied}"
+    );
+    lab.proxy.clear();
+    let report = lab.deliver(&lab.newer(&event)?).await?;
+    assert_eq!((kind(&report), lab.changes()), ("Joined", Vec::new()), "{report:#}");
+    release(&lab, &report).await?;
+    assert!(!lab.dump().await?["roles"].to_string().contains("loot"));
+    Ok(())
+}
