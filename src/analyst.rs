@@ -22,7 +22,7 @@ use crate::{
     policy::{Mode, Policy, Subject},
     rulebook::RuleBook,
     survey::{
-        Bucket, Facts, NamedUser, SurveyError, key_owner, named_user,
+        Bucket, Facts, NamedUser, SurveyError, Unread, key_owner, named_user,
         trail::{self, By, Window},
     },
     triage::{self, Context},
@@ -216,7 +216,7 @@ impl Analyst {
         match key_owner(&self.aws, key).await {
             Ok(Some(owner)) => Some(Ok((owner.status, owner.now, Some(owner.arn)))),
             Ok(None) => None,
-            Err(error) => Some(Err(error.to_string())),
+            Err(error) => Some(Err(Unread::from(&error))),
         }
     }
 
@@ -416,7 +416,7 @@ pub fn nothing_new(incident: &IncidentId) -> String {
 /// What is known to stay before the account is read, and after.
 pub fn residual(case: &Treatment, plan: &Plan) -> Vec<ResidualRisk> {
     let refused = plan.refused.iter().map(|refusal| ResidualRisk { way: refusal.way, text: refusal.why.clone() });
-    let sessions = plan.unless_held.iter().map(|(_, risk)| risk.clone());
+    let sessions = plan.unless_held.iter().map(|unless| unless.open.clone());
     let known = plan.residual.iter().chain(&case.report.residual).cloned();
     refused.chain(sessions).chain(known).collect()
 }

@@ -18,9 +18,9 @@ use crate::{
     domain::{IncidentId, Outcome, OutcomeKind, Report, Timestamp, fingerprint},
     engine::{EngineError, Illegal},
     ingest::{self, Ingested},
-    journal::{Approval, IncidentRecord, Journal, JournalError, Question},
+    journal::{Approval, IncidentRecord, Journal, JournalError, Question, Unread},
     metrics,
-    notify::{News, Notification, Notifier, NotifyError},
+    notify::{News, Notification, Notifier, NotifyError, unread},
     policy::{Mode, Rules, Trouble},
     recheck::Rechecks,
     rulebook::trouble_mark,
@@ -344,18 +344,23 @@ impl Responder {
     async fn is_told(&self, report: &Report) -> Result<bool, Retry> {
         let Some(incident) = &report.incident else { return Ok(false) };
         let Some(record) = self.journal().incident(incident).await? else { return Ok(false) };
-        let (Some(kept), Some(told)) = (&record.report, &record.told) else { return Ok(false) };
-        Ok(match News::of(report, kept, told) {
-            News::Something => false,
-            News::Nothing => true,
-            News::Unread => {
-                // The next look may give it; people hear of what stays so.
-                let stays = Notification::digest(kept) != *told
-                    && record.at.and_then(|at| at.age(self.now())).is_some_and(|age| age >= UNREAD_FOR);
-                tracing::warn!(%incident, stays, "not all could be looked up");
-                !stays
+        let (Some(known), Some(_)) = (&record.report, &record.told) else { return Ok(false) };
+        let news = News::of(report, known);
+        if news != News::Unread {
+            // What people were told could not be looked up may stay so.
+            if record.unread.is_some() && (news == News::Something || unread(report).next().is_none()) {
+                self.journal().set_unread(incident, None).await?;
             }
-        })
+            return Ok(news == News::Nothing);
+        }
+        // The next look may give it; people hear of what stays so.
+        let what: Vec<String> = unread(report).map(str::to_owned).collect();
+        let since = record.unread.as_ref().map_or(self.now(), |unread| unread.since);
+        tracing::warn!(%incident, %since, ?what, "not all could be looked up");
+        if record.unread.is_none() {
+            self.journal().set_unread(incident, Some(&Unread { since, what })).await?;
+        }
+        Ok(since.age(self.now()).is_none_or(|age| age < UNREAD_FOR))
     }
 
     /// Tells people, once for each change of an incident's outcome. Returns whether they were told now.

@@ -7,8 +7,8 @@
 //! Snapshots stay: they are evidence, and deleting them is for a person.
 //! # Limits
 //! They are complete some minutes later. Instance store volumes cannot be snapshotted; memory is not in them. Encrypted volumes need
-//! that Cordon's role may create grants on their key. EC2 may show a new snapshot some seconds late; where an answer is lost as well, there
-//! are two sets.
+//! that Cordon's role may create grants on their key. Where EC2 shows a new snapshot later than after one and a half seconds,
+//! there may be two sets.
 
 use super::{Action, Called, Permissions, Release};
 use crate::{
@@ -20,8 +20,9 @@ use aws_sdk_ec2::types::{Filter, InstanceSpecification, ResourceType, Tag, TagSp
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt, time::Duration};
 
-/// Before it looks and asks again.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const MOST_ASKED: usize = 3;
+/// How long it is looked for.
+const PAUSES: [Duration; 3] = [Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshots {
@@ -99,21 +100,41 @@ impl Action for Snapshots {
         let instance = InstanceSpecification::builder().instance_id(self.instance.as_str()).build();
         let call = aws.ec2(&self.region).create_snapshots().instance_specification(instance).tag_specifications(tags);
         let call = call.description(format!("Cordon: evidence of incident {}", self.incident));
-        // It takes no client token, and who asks twice gets two of each: nobody asks again before he has looked, the SDK neither.
+        // It takes no client token, and who asks twice gets two of each; EC2 shows new ones late. So nobody asks again before he has looked for
+        // a while, the SDK neither.
         let once = aws_sdk_ec2::Config::builder().retry_config(RetryConfig::disabled());
-        let mut pause = FIRST_PAUSE;
-        for is_last in [false, false, true] {
+        let mut answer = Ok(());
+        for _ in 0..MOST_ASKED {
             if self.read(aws).await? == Taken::Yes {
                 return Ok(());
             }
             let asked = call.clone().customize().config_override(once.clone()).send().await;
-            match asked.map(drop).map_err(classify("ec2:CreateSnapshots")) {
-                Err(error) if error.is_passing() && !is_last => tokio::time::sleep(pause).await,
-                answer => return answer,
+            answer = asked.map(drop).map_err(classify("ec2:CreateSnapshots"));
+            let is_taken = matches!(answer, Ok(()) | Err(AwsError::Ambiguous { .. }));
+            if is_taken && self.appears(aws).await? {
+                return Ok(());
             }
-            pause *= 2;
+            match &answer {
+                Err(error) if !error.is_passing() => return answer,
+                Err(_) if !is_taken => tokio::time::sleep(PAUSES[0]).await,
+                Err(_) => {}
+                Ok(()) => return answer,
+            }
         }
-        Ok(())
+        answer
+    }
+}
+
+impl Snapshots {
+    /// Whether EC2 shows what it was asked for, in time.
+    async fn appears(&self, aws: &Aws) -> Result<bool, AwsError> {
+        for pause in PAUSES {
+            if self.read(aws).await? == Taken::Yes {
+                return Ok(true);
+            }
+            tokio::time::sleep(pause).await;
+        }
+        Ok(false)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     aws::classify,
     decision::Treatment,
     domain::{IncidentId, Region, StepReport, Timestamp, VpcId},
-    journal::{AllIncidents, Approved, Containment, IncidentRecord, Rejected},
+    journal::{AllIncidents, Approved, Containment, IncidentRecord, Rejected, Unread},
 };
 use anyhow::Context;
 use clap::Args;
@@ -141,6 +141,9 @@ fn page(record: &IncidentRecord, containments: &[Containment]) -> String {
     }
     if let Some(Rejected { plan, by, because, at, .. }) = &record.rejected {
         lines.push(format!("rejected   plan {plan} at {at} by {by}: {because}"));
+    }
+    if let Some(Unread { since, what }) = &record.unread {
+        lines.extend(what.iter().map(|what| format!("not read   since {since}: {what}")));
     }
     // What Cordon did and what people did, as it came.
     let timeline = containments.iter().flat_map(|known| known.timeline.iter().map(ToString::to_string));

@@ -23,7 +23,7 @@ mod tallies;
 
 use super::{
     AllIncidents, Approval, Claim, Containment, Counts, Entry, GivenBack, Inbox, IncidentRecord, Journal, JournalError,
-    LEASE, Lease, Question, Rejected, unique,
+    LEASE, Lease, Question, Rejected, Unread, unique,
 };
 use crate::{
     aws::{AwsError, classify},
@@ -412,6 +412,14 @@ impl Journal for DynamoJournal {
         async move { self.set(id, vec![("approval", Some(text(approval)?))]).await }.boxed()
     }
 
+    fn set_unread<'a>(
+        &'a self,
+        id: &'a IncidentId,
+        unread: Option<&'a Unread>,
+    ) -> BoxFuture<'a, Result<(), JournalError>> {
+        async move { self.set(id, vec![("unread", unread.map(text).transpose()?)]).await }.boxed()
+    }
+
     fn reject<'a>(&'a self, id: &'a IncidentId, rejected: &'a Rejected) -> BoxFuture<'a, Result<(), JournalError>> {
         async move { self.set(id, vec![("rejected", Some(text(rejected)?))]).await }.boxed()
     }
@@ -483,6 +491,7 @@ fn record(item: &Item) -> Result<IncidentRecord, JournalError> {
         at: moment("at").map(Timestamp::from_millis),
         approval: json(item, "approval")?.unwrap_or_default(),
         rejected: json(item, "rejected")?,
+        unread: json(item, "unread")?,
         // For people to read; what cannot be read of it stops nothing.
         log: set(item, "log").unwrap_or_default(),
     })

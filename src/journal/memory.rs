@@ -4,7 +4,7 @@
 use super::{
     ASKED_FOR, AllIncidents, Approval, Claim, Containment, Counts, Entry, GivenBack, Inbox, IncidentRecord, Journal,
     JournalError, LEASE, Lease, MemoryTallies, OwnGroups, PolicyVersion, Purpose, Question, Registry, Rejected,
-    RuleStore, Standing, Tallies, unique,
+    RuleStore, Standing, Tallies, Unread, unique,
 };
 use crate::{
     decision::Treatment,
@@ -148,6 +148,7 @@ impl Journal for MemoryJournal {
             at: None,
             approval: Approval::default(),
             rejected: None,
+            unread: None,
             log: BTreeSet::new(),
         };
         let mut content = self.content();
@@ -247,6 +248,14 @@ impl Journal for MemoryJournal {
 
     fn approve<'a>(&'a self, id: &'a IncidentId, approval: &'a Approval) -> BoxFuture<'a, Result<(), JournalError>> {
         ready(self.change(id, |record| record.approval = approval.clone())).boxed()
+    }
+
+    fn set_unread<'a>(
+        &'a self,
+        id: &'a IncidentId,
+        unread: Option<&'a Unread>,
+    ) -> BoxFuture<'a, Result<(), JournalError>> {
+        ready(self.change(id, |record| record.unread = unread.cloned())).boxed()
     }
 
     fn reject<'a>(&'a self, id: &'a IncidentId, rejected: &'a Rejected) -> BoxFuture<'a, Result<(), JournalError>> {

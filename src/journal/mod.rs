@@ -159,6 +159,8 @@ pub struct IncidentRecord {
     pub approval: Approval,
     /// The plan that an operator does not want.
     pub rejected: Option<Rejected>,
+    /// What the last look did not give.
+    pub unread: Option<Unread>,
     /// What operators did with it, as [`Entry`] writes it.
     pub log: BTreeSet<String>,
 }
@@ -173,6 +175,14 @@ impl IncidentRecord {
     pub fn is_waiting(&self) -> bool {
         self.report.as_ref().is_some_and(Report::is_waiting)
     }
+}
+
+/// What could not be looked up, where that is all that is new.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unread {
+    /// The first such look.
+    pub since: Timestamp,
+    pub what: Vec<String>,
 }
 
 /// What an operator does not want done. Another plan is asked about; so is this one, if he approves it after all.
@@ -355,6 +365,12 @@ pub trait Journal: Registry + RuleStore + Tallies {
     fn approve<'a>(&'a self, id: &'a IncidentId, approval: &'a Approval) -> BoxFuture<'a, Result<(), JournalError>>;
     /// Keeps what is not wanted.
     fn reject<'a>(&'a self, id: &'a IncidentId, rejected: &'a Rejected) -> BoxFuture<'a, Result<(), JournalError>>;
+    /// Keeps what could not be looked up; `None` once it was.
+    fn set_unread<'a>(
+        &'a self,
+        id: &'a IncidentId,
+        unread: Option<&'a Unread>,
+    ) -> BoxFuture<'a, Result<(), JournalError>>;
     /// Adds to what operators did with the incident.
     fn log<'a>(&'a self, id: &'a IncidentId, entry: &'a Entry) -> BoxFuture<'a, Result<(), JournalError>>;
 }

@@ -19,20 +19,20 @@ pub enum News {
 }
 
 impl News {
-    /// `kept`: the report that people were told, in its digest `told`, and what was kept with it since.
-    pub fn of(report: &Report, kept: &Report, told: &str) -> Self {
+    /// `told` is what people know.
+    pub fn of(report: &Report, told: &Report) -> Self {
         // AWS words the reasons of what is open anew each time; some of it may come and go unsaid.
-        if !opens(report).is_subset(&opens(kept)) {
+        if !opens(report).is_subset(&opens(told)) {
             return Self::Something;
         }
-        if Notification::digest(report) == told {
+        if Notification::digest(report) == Notification::digest(told) {
             return Self::Nothing;
         }
         let is_held =
             |report: &Report| matches!(report.outcome.kind, OutcomeKind::Contained | OutcomeKind::PartiallyContained);
-        let is_like = report.outcome.kind == kept.outcome.kind || (is_held(report) && is_held(kept));
+        let is_like = report.outcome.kind == told.outcome.kind || (is_held(report) && is_held(told));
         // A look that failed shows less than there is: what was held back and is not seen now is not over.
-        let (stands, stood) = (steps(report), steps(kept));
+        let (stands, stood) = (steps(report), steps(told));
         let is_same = |is_held_back: bool| move |(_, held_back): &&(String, bool)| *held_back == is_held_back;
         let is_less = stands.iter().filter(is_same(false)).eq(stood.iter().filter(is_same(false)))
             && stands.iter().filter(is_same(true)).all(|step| stood.contains(step));
@@ -40,13 +40,17 @@ impl News {
     }
 }
 
-/// Whether something could not be looked up.
-pub fn is_unread(report: &Report) -> bool {
-    report.residual.iter().any(|risk| risk.way == Way::Unread)
+/// What could not be looked up.
+pub fn unread(report: &Report) -> impl Iterator<Item = &str> {
+    report.residual.iter().filter(|risk| risk.way == Way::Unread).map(|risk| risk.text.as_str())
+}
+
+fn is_unread(report: &Report) -> bool {
+    unread(report).next().is_some()
 }
 
 fn opens(report: &Report) -> BTreeSet<&str> {
-    report.residual.iter().filter(|risk| risk.way == Way::Open).map(|risk| kind(&risk.text)).collect()
+    report.residual.iter().filter(|risk| risk.way == Way::Open).map(|risk| stem(&risk.text)).collect()
 }
 
 /// Each with whether it was held back: it is in no journal then.
@@ -83,6 +87,11 @@ impl Notification {
     }
 }
 
+/// What is open, without why: an ARN has colons too, a space follows none of them.
+fn stem(text: &str) -> &str {
+    text.split(": ").next().unwrap_or(text)
+}
+
 /// Without the reason, which AWS words anew each time.
 fn kind(state: &str) -> &str {
     state.split(':').next().unwrap_or(state)
@@ -96,10 +105,6 @@ mod tests {
         notify::message::tests::report,
     };
 
-    fn news(report: &Report, kept: &Report) -> News {
-        News::of(report, kept, &Notification::digest(kept))
-    }
-
     fn with(kind: OutcomeKind, way: Way, text: &str) -> Report {
         let mut report = report(kind);
         report.residual.push(ResidualRisk { way, text: text.into() });
@@ -110,32 +115,34 @@ mod tests {
     fn a_look_that_failed_is_no_news_and_all_else_is() {
         use OutcomeKind::{AwaitingApproval, Contained, PartiallyContained};
         let told = report(Contained);
-        assert_eq!(news(&told, &told), News::Nothing);
-        assert_eq!(news(&report(PartiallyContained), &told), News::Something, "something else made it so");
+        assert_eq!(News::of(&told, &told), News::Nothing);
+        assert_eq!(News::of(&report(PartiallyContained), &told), News::Something, "something else made it so");
         let unread = with(PartiallyContained, Way::Unread, "sessions of the keys");
-        assert_eq!(news(&unread, &told), News::Unread);
-        assert_eq!(news(&unread, &report(AwaitingApproval)), News::Something);
-        assert_eq!(news(&unread, &unread), News::Nothing, "people know");
-        assert_eq!(news(&told, &unread), News::Something, "it could be looked up, and nothing is open");
+        assert_eq!(News::of(&unread, &told), News::Unread);
+        assert_eq!(News::of(&unread, &report(AwaitingApproval)), News::Something);
+        assert_eq!(News::of(&unread, &unread), News::Nothing, "people know");
+        assert_eq!(News::of(&told, &unread), News::Something, "it could be looked up, and nothing is open");
         let (mut opened, mut failed, mut more) = (unread.clone(), unread.clone(), unread.clone());
         opened.residual.push(ResidualRisk { way: Way::Open, text: "session s: elsewhere".into() });
         failed.steps[0].state = "failed: denied".into();
         more.steps.push(StepReport { target: "eni-9".into(), state: format!("{WAITS}: x"), ..more.steps[0].clone() });
         for (report, what) in [(&opened, "opened"), (&failed, "failed"), (&more, "more")] {
-            assert_eq!(news(report, &told), News::Something, "{what}");
+            assert_eq!(News::of(report, &told), News::Something, "{what}");
         }
         // The question that a blind look does not see is still asked.
-        assert_eq!(news(&unread, &more), News::Unread);
+        assert_eq!(News::of(&unread, &more), News::Unread);
     }
 
     #[test]
     fn a_way_that_came_to_light_is_news_though_all_else_stands() {
         let partly = |way, text| with(OutcomeKind::PartiallyContained, way, text);
         let told = partly(Way::Unread, "sessions of the keys: throttled");
-        assert_eq!(news(&partly(Way::Open, "sessions of the keys: denied"), &told), News::Something);
-        let told = partly(Way::Open, "session s of r: in account 1");
-        assert_eq!(news(&partly(Way::Open, "session s of r: said otherwise"), &told), News::Nothing);
-        assert_eq!(news(&partly(Way::Open, "session t of r: in account 1"), &told), News::Something);
+        assert_eq!(News::of(&partly(Way::Open, "sessions of the keys: denied"), &told), News::Something);
+        let told = partly(Way::Open, "session s of arn:aws:iam::111122223333:role/r is not denied: throttled");
+        let again = "session s of arn:aws:iam::111122223333:role/r is not denied: no answer";
+        assert_eq!(News::of(&partly(Way::Open, again), &told), News::Nothing);
+        let other = "session s of arn:aws:iam::444455556666:role/r is not denied: throttled";
+        assert_eq!(News::of(&partly(Way::Open, other), &told), News::Something);
     }
 
     #[test]

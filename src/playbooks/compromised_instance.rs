@@ -54,7 +54,7 @@ use crate::{
     },
     domain::{IncidentId, Outcome, OutcomeKind, Reason, ResidualRisk, Situation, Way},
     policy::Subject,
-    survey::{Aside, Facts, Instance, ProfileRole, Surroundings},
+    survey::{Aside, Facts, Instance, ProfileRole, Surroundings, Unread},
 };
 
 pub struct CompromisedInstance;
@@ -184,7 +184,7 @@ impl Draft<'_> {
                 let change = Change { target: deny.clone(), before: state.clone(), after: PolicyState::Deny };
                 self.plan.steps.push(PlannedStep::new(CUT, change, &subject));
             }
-            ProfileRole::Unreadable { why, is_passing } => {
+            ProfileRole::Unreadable(Unread { why, is_passing }) => {
                 let why = format!(
                     "the role of the instance could not be read, so no session of it is denied but what is listed: {why}"
                 );
@@ -424,7 +424,7 @@ mod tests {
     fn what_cannot_be_read_is_said_and_does_not_stop_the_rest() {
         let interfaces = vec![interface("eni-0000000a", "vpc-0000000a", &["sg-0000000a"], None)];
         let (steps, refused, _) =
-            lines(instance(interfaces, ProfileRole::Unreadable { why: "denied".into(), is_passing: false }));
+            lines(instance(interfaces, ProfileRole::Unreadable(Unread::for_good("denied".into()))));
         assert_eq!((steps.len(), refused), (2, vec!["role-unreadable"]));
         let (_, refused, _) = lines(instance(Vec::new(), ProfileRole::NoProfile));
         assert_eq!(refused, ["no-interface"]);

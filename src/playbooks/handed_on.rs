@@ -1,7 +1,7 @@
 //! Sessions that were made with contained credentials.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{CUT, Plan, PlannedStep};
+use super::{CUT, Plan, PlannedStep, UnlessHeld};
 use crate::{
     actions::{AnyChange, Change, PolicyState},
     domain::{Region, ResidualRisk, Way},
@@ -27,8 +27,8 @@ pub fn deny(handed: Option<&HandedOn>, plan: &mut Plan) {
         ),
     };
     plan.residual.push(ResidualRisk { way: Way::Unseen, text: unseen });
-    let mut open = |text: String| plan.residual.push(ResidualRisk { way: Way::Open, text });
-    let (mut denies, mut unless_held) = (Vec::new(), Vec::new());
+    let open = |text: String| ResidualRisk { way: Way::Open, text };
+    let mut denies = Vec::new();
     for HandedSession { role, session, found } in &handed.sessions {
         match found {
             Found::Here { deny, role: now, state } => {
@@ -39,35 +39,42 @@ pub fn deny(handed: Option<&HandedOn>, plan: &mut Plan) {
                         let change = Change { target: deny.clone(), before: state.clone(), after: PolicyState::Deny };
                         denies.push(PlannedStep::new(CUT, change, &subject));
                     }
-                    Err(cannot) => open(format!("session {session} of {role} was made with the keys: {}", cannot.why)),
+                    Err(cannot) => plan
+                        .residual
+                        .push(open(format!("session {session} of {role} was made with the keys: {}", cannot.why))),
                 }
             }
             Found::Elsewhere(account) => {
-                open(format!(
+                plan.residual.push(open(format!(
                     "session {session} of {role} was made with the keys in account {account}: contain it there"
-                ));
+                )));
             }
             Found::Gone => {}
             Found::Unreadable(deny, error) => {
+                let way = Way::of_unread(error.is_passing());
                 let text = format!("session {session} of {role} was made with the keys and is not denied: {error}");
                 match deny {
                     Some(deny) => {
                         let change =
                             Change { target: deny.clone(), before: PolicyState::Absent, after: PolicyState::Deny };
-                        unless_held
-                            .push((AnyChange::from(change).shown().key(), ResidualRisk { way: Way::Open, text }));
+                        let again =
+                            format!("session {session} of {role}, denied before, could not be read again: {error}");
+                        plan.unless_held.push(UnlessHeld {
+                            key: AnyChange::from(change).shown().key(),
+                            open: ResidualRisk { way, text },
+                            held: ResidualRisk { way, text: again },
+                        });
                     }
-                    None => open(text),
+                    None => plan.residual.push(ResidualRisk { way, text }),
                 }
             }
         }
     }
     if handed.is_cut {
-        open(
+        plan.residual.push(open(
             "the keys were used more often than could be looked through in CloudTrail: look for AssumeRole there"
                 .to_owned(),
-        );
+        ));
     }
     plan.steps.extend(denies);
-    plan.unless_held.extend(unless_held);
 }

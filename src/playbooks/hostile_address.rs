@@ -23,7 +23,7 @@ use crate::{
     detect::is_private,
     domain::{Arn, Outcome, OutcomeKind, Reason, ResidualRisk, Situation, Target, Way},
     policy::Subject,
-    survey::Facts,
+    survey::{Facts, Unread},
 };
 
 pub struct HostileAddress;
@@ -77,7 +77,7 @@ impl Playbook for HostileAddress {
                             let step = PlannedStep::new(CUT, change, &subject.tagged(&Default::default()));
                             plan.steps.push(step);
                         }
-                        Err(why) => plan.refused.push(Refusal::new("list-full", why)),
+                        Err(full) => plan.refused.push(Refusal::new("list-full", &full.why)),
                     }
                 }
             }
@@ -101,7 +101,9 @@ impl Playbook for HostileAddress {
                     let step = PlannedStep::new(CUT, change, &subject.tagged(&Default::default()));
                     plan.steps.push(step);
                 }
-                Err(why) => plan.refused.push(Refusal::new("set-unusable", why)),
+                Err(Unread { why, is_passing }) => {
+                    plan.refused.push(Refusal::unread("set-unusable", why.clone(), *is_passing));
+                }
             }
         }
         let hours = blocks.hours.get();

@@ -20,7 +20,9 @@ mod root_used;
 mod sensors;
 mod threat_detection_silenced;
 
-pub use plan::{Advice, BEYOND, CUT, ESTABLISHED, EVIDENCE, Offer, Plan, PlannedStep, Refusal, SETTLE, TRAFFIC, hash};
+pub use plan::{
+    Advice, BEYOND, CUT, ESTABLISHED, EVIDENCE, Offer, Plan, PlannedStep, Refusal, SETTLE, TRAFFIC, UnlessHeld, hash,
+};
 pub use root_used::CODE as ROOT_USED;
 pub use sensors::AS_IN_BASELINE;
 
@@ -28,7 +30,7 @@ use crate::{
     actions::{AccessKeyStatus, KeyStatus},
     domain::{Arn, IncidentId, Outcome, Partition, Situation, Target},
     policy::Policy,
-    survey::Facts,
+    survey::{Facts, Unread},
 };
 
 /// Every playbook there is.
@@ -82,7 +84,7 @@ pub struct Case<'a> {
 }
 
 /// A key with its status and its user's ARN, or why it could not be read.
-pub type Made = Result<(AccessKeyStatus, KeyStatus, Option<Arn>), String>;
+pub type Made = Result<(AccessKeyStatus, KeyStatus, Option<Arn>), Unread>;
 
 pub fn for_situation(situation: Situation) -> Option<&'static dyn Playbook> {
     ALL.iter().copied().find(|playbook| playbook.situations().contains(&situation))

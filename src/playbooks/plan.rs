@@ -27,8 +27,7 @@ pub const ESTABLISHED: &str =
 pub struct Plan {
     pub steps: Vec<PlannedStep>,
     pub residual: Vec<ResidualRisk>,
-    /// Ways that are open unless a step is held already, by its key: what was denied before and could not be looked at again is denied.
-    pub unless_held: Vec<(String, ResidualRisk)>,
+    pub unless_held: Vec<UnlessHeld>,
     /// Steps that a person would expect and that cannot be taken.
     pub refused: Vec<Refusal>,
     /// Interfaces that may pass the open group after the cut, because their connections leave by an internet gateway.
@@ -45,6 +44,14 @@ pub struct Plan {
     pub idle: Option<Reason>,
     /// What a person does next: printed, never run.
     pub advice: Vec<Advice>,
+}
+
+/// Of what could not be looked at: it is open, unless a step of this key was seen to hold before, which then is all that is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnlessHeld {
+    pub key: String,
+    pub open: ResidualRisk,
+    pub held: ResidualRisk,
 }
 
 /// A command for whoever eradicates and recovers. Every id in it has passed its grammar.

@@ -28,7 +28,7 @@ use crate::{
     actions::{Change, KeyStatus},
     domain::{Outcome, OutcomeKind, Reason, Situation},
     policy::Subject,
-    survey::Facts,
+    survey::{Facts, Unread},
 };
 
 pub struct PrivilegeEscalation;
@@ -67,9 +67,9 @@ impl Playbook for PrivilegeEscalation {
                     plan.steps.push(step);
                 }
             }
-            Some(Err(error)) => {
-                let why = format!("the key that the call made could not be looked up, and may work: {error}");
-                plan.refused.push(Refusal::new("made-key-unreadable", why));
+            Some(Err(Unread { why, is_passing })) => {
+                let why = format!("the key that the call made could not be looked up, and may work: {why}");
+                plan.refused.push(Refusal::unread("made-key-unreadable", why, *is_passing));
             }
             None => {}
         }

@@ -416,7 +416,7 @@ impl Responder {
             // News, even if all stands as people were told it does; and news still, if telling fails.
             self.keep(course.known_as(), &report, None).await?;
         } else if !acts && self.is_told(&report).await? {
-            self.keep_asides(&report).await?;
+            self.keep_offers(&report).await?;
             if course.has_new_holder() {
                 worker.write(course).await?;
             }

@@ -6,10 +6,9 @@ use crate::{
     analyst::made_mark,
     aws::AwsError,
     decision::Treatment,
-    domain::{Investigation, Reason, Report, ResidualRisk, Way},
+    domain::{Investigation, Reason, Report},
     engine::{Course, changed_by},
     journal::{Approval, IncidentRecord, JournalError},
-    notify::is_unread,
     playbooks::Plan,
     policy::{Budget, Subject},
     survey::investigate,
@@ -133,24 +132,15 @@ impl Responder {
         self.keep(told, report, None).await
     }
 
-    /// What may change and is no news: who approves must find what is offered now, and who looks, since when something could not be
-    /// looked up.
-    pub(super) async fn keep_asides(&self, report: &Report) -> Result<(), Retry> {
+    /// What is offered may change while nothing else does: who approves must find what is offered now.
+    pub(super) async fn keep_offers(&self, report: &Report) -> Result<(), Retry> {
         let Some(id) = &report.incident else { return Ok(()) };
         let record = self.journal().incident(id).await?;
-        let Some((kept, told)) = record.and_then(|record| Some((record.report?, record.told?))) else { return Ok(()) };
-        // A question keeps its date: it expires by it.
-        let residual = match is_unread(&kept) == is_unread(report) || kept.is_waiting() {
-            true => kept.residual.clone(),
-            false => {
-                let unread = |risk: &&ResidualRisk| risk.way == Way::Unread;
-                let others = kept.residual.iter().filter(|risk| !unread(risk));
-                others.chain(report.residual.iter().filter(unread)).cloned().collect()
-            }
-        };
-        if kept.offers != report.offers || kept.residual != residual {
-            let kept = Report { offers: report.offers.clone(), residual, ..kept };
-            self.journal().conclude(id, &kept, Some(&told), self.now()).await?;
+        let Some(IncidentRecord { report: Some(kept), told: Some(told), at, .. }) = record else { return Ok(()) };
+        if kept.offers != report.offers {
+            let kept = Report { offers: report.offers.clone(), ..kept };
+            // A question keeps its date: it expires by it.
+            self.journal().conclude(id, &kept, Some(&told), at.unwrap_or(self.now())).await?;
         }
         Ok(())
     }

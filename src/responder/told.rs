@@ -9,7 +9,7 @@ use crate::{
     engine::{Course, HeldBack, MOST_AGAIN, State, outcome},
     guard::Verdict,
     journal::Approved,
-    playbooks::{self, ESTABLISHED, Plan, PlannedStep},
+    playbooks::{self, ESTABLISHED, Plan, PlannedStep, UnlessHeld},
     recheck::Sent,
 };
 
@@ -33,8 +33,12 @@ pub fn report(
     sent: Option<Sent>,
 ) -> Report {
     let mut residual = residual(case, plan);
-    let is_held = |key: &String| course.steps().any(|(change, _)| change.shown().key() == *key);
-    residual.retain(|risk| !plan.unless_held.iter().any(|(key, other)| other == risk && is_held(key)));
+    for UnlessHeld { key, open, held } in &plan.unless_held {
+        if course.steps().any(|(change, _)| change.shown().key() == *key) {
+            residual.retain(|risk| risk != open);
+            residual.push(held.clone());
+        }
+    }
     if let Some(Sent::NotAll(why)) = sent {
         let text = format!("nothing looks again whether it stays so: {why}");
         residual.push(ResidualRisk { way: Way::Unseen, text });

@@ -1,6 +1,6 @@
 //! Facts of an address that attacks: the lists that the policy allows Cordon to put it on, and whether it is one that must stay in.
 
-use super::SurveyError;
+use super::{SurveyError, Unread};
 use crate::{
     actions::{AclEntry, AclState, Action, IpSetAddress, OWN_NUMBERS, denies},
     aws::{Aws, AwsError, classify},
@@ -13,7 +13,7 @@ use std::net::IpAddr;
 pub const READS: &[&str] = &["ec2:DescribeAddresses", "ec2:DescribeNetworkAcls", "wafv2:GetIPSet"];
 
 /// Where the address would go, and what is there now; or why it cannot go there.
-pub type Place<A> = Result<(A, <A as Action>::State), String>;
+pub type Place<A> = Result<(A, <A as Action>::State), Unread>;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Address {
@@ -85,17 +85,19 @@ fn entry(account: &AccountId, region: &Region, address: IpAddr, list: &NetworkAc
         |number| AclEntry { account: account.clone(), region: region.clone(), acl: acl.clone(), number, address };
     Some(match number {
         Some(number) => Ok((target(number), state)),
-        None => Err(format!("list {acl} has no number from 1 to {OWN_NUMBERS} left")),
+        None => Err(Unread::for_good(format!("list {acl} has no number from 1 to {OWN_NUMBERS} left"))),
     })
 }
 
 async fn member(aws: &Aws, target: IpSetAddress) -> Place<IpSetAddress> {
     match target.get(aws).await {
-        Ok(set) if !target.fits(&set) => Err(format!("set {} takes addresses of the other version only", target.set)),
+        Ok(set) if !target.fits(&set) => {
+            Err(Unread::for_good(format!("set {} takes addresses of the other version only", target.set)))
+        }
         Ok(set) => {
             let member = target.member(&set);
             Ok((target, member))
         }
-        Err(error) => Err(format!("set {}: {error}", target.set)),
+        Err(error) => Err(Unread { why: format!("set {}: {error}", target.set), is_passing: error.is_passing() }),
     }
 }

@@ -1,7 +1,7 @@
 //! Sessions of roles that were made with a key: whoever held it has taken them along. CloudTrail says so, some minutes late.
 
 use super::{
-    Role, RoleSession, SurveyError,
+    Role, RoleSession, SurveyError, Unread,
     trail::{self, By, Looked, Window},
 };
 use crate::{
@@ -30,13 +30,6 @@ pub struct HandedOn {
     pub is_cut: bool,
     /// Some keys could not be looked up, or not in all regions.
     pub unread: Option<Unread>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Unread {
-    pub why: String,
-    /// Asking again may give it.
-    pub is_passing: bool,
 }
 
 /// A session that CloudTrail names, with what the account says of its role now.
@@ -81,7 +74,7 @@ pub async fn handed_on(aws: &Aws, account: &AccountId, keys: &[AccessKeyId]) -> 
         if let Err(error) = end
             && unread.as_ref().is_none_or(|known: &Unread| known.is_passing)
         {
-            unread = Some(Unread { why: error.to_string(), is_passing: error.is_passing() });
+            unread = Some(Unread::from(&error));
         }
     }
     let looks = found.into_values().map(|made| made.look(aws, account));

@@ -1,6 +1,6 @@
 //! Facts of an EC2 instance: its interfaces as they are attached now, what keeps its evidence, and the role that it may act with.
 
-use super::{Around, Aside, Surroundings, SurveyError, TargetGroup, surroundings::route_tables, target_groups};
+use super::{Around, Aside, Surroundings, SurveyError, TargetGroup, Unread, surroundings::route_tables, target_groups};
 use crate::policy::Tags;
 use crate::{
     actions::{
@@ -100,17 +100,7 @@ pub enum ProfileRole {
         arn: Arn,
         state: PolicyState,
     },
-    Unreadable {
-        why: String,
-        /// Asking again may give it.
-        is_passing: bool,
-    },
-}
-
-impl ProfileRole {
-    fn unreadable(error: &AwsError) -> Self {
-        Self::Unreadable { why: error.to_string(), is_passing: error.is_passing() }
-    }
+    Unreadable(Unread),
 }
 
 type Looked = Result<(Arn, Option<(RoleName, RoleId, Arn)>), AwsError>;
@@ -170,7 +160,7 @@ impl Instance {
         let profile = instance.iam_instance_profile().and_then(|profile| profile.arn()).map(Arn::parse);
         let role = match profile {
             None => ProfileRole::NoProfile,
-            Some(Err(error)) => ProfileRole::Unreadable { why: error.to_string(), is_passing: false },
+            Some(Err(error)) => ProfileRole::Unreadable(Unread::for_good(error.to_string())),
             Some(Ok(arn)) => pending(&arn, looked),
         };
         let quarantine = quarantine?;
@@ -231,7 +221,7 @@ impl Instance {
                 None => ProfileRole::NoProfile,
             }),
         };
-        Some(next.unwrap_or_else(|error| ProfileRole::unreadable(&error)))
+        Some(next.unwrap_or_else(|error| ProfileRole::Unreadable(Unread::from(&error))))
     }
 
     async fn deny_of(&self, aws: &Aws, (role, role_id, arn): (RoleName, RoleId, Arn)) -> Result<ProfileRole, AwsError> {
@@ -325,7 +315,7 @@ async fn interfaces(aws: &Aws, region: &Region, id: &InstanceId) -> Result<Vec<N
 /// What the hint's look-up is worth, now that the instance has said which profile it has.
 fn pending(profile: &Arn, looked: Option<Looked>) -> ProfileRole {
     let Some(name) = profile.profile_name() else {
-        return ProfileRole::Unreadable { why: format!("`{profile}` names no instance profile"), is_passing: false };
+        return ProfileRole::Unreadable(Unread::for_good(format!("`{profile}` names no instance profile")));
     };
     match looked {
         Some(Ok((arn, role))) if arn == *profile => match role {

@@ -19,7 +19,7 @@ pub use address::Address;
 pub use bucket::Bucket;
 pub use config_rule::{Known as KnownConfigRules, READS as EVENT_READS};
 pub use group::Group;
-pub use handed_on::{Found, HandedOn, HandedSession, Unread, handed_on};
+pub use handed_on::{Found, HandedOn, HandedSession, handed_on};
 pub use instance::{Hints, Instance, Interface, ProfileRole};
 pub use investigation::investigate;
 pub use object::Object;
@@ -44,6 +44,27 @@ pub const READS: [&[&str]; 8] = [
     object::READS,
     address::READS,
 ];
+
+/// Why something is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    pub why: String,
+    /// Asking again may give it.
+    pub is_passing: bool,
+}
+
+impl Unread {
+    /// Of what is wrong with the thing and not with the look.
+    pub fn for_good(why: String) -> Self {
+        Self { why, is_passing: false }
+    }
+}
+
+impl From<&AwsError> for Unread {
+    fn from(error: &AwsError) -> Self {
+        Self { why: error.to_string(), is_passing: error.is_passing() }
+    }
+}
 
 /// What was read of a target.
 #[derive(Clone, Debug, PartialEq)]

@@ -16,11 +16,8 @@ impl Draft<'_> {
         let logs = match &aside.flow_logs {
             Ok(logs) => logs,
             Err(error) => {
-                self.refuse(
-                    "flow-logs-unreadable",
-                    format!("whether its network has flow logs could not be read: {error}"),
-                );
-                return;
+                let why = format!("whether its network has flow logs could not be read: {error}");
+                return self.unread("flow-logs-unreadable", why, error.is_passing());
             }
         };
         let vpcs: BTreeSet<VpcId> = self.instance.interfaces.iter().map(|interface| interface.vpc.clone()).collect();
