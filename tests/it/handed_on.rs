@@ -115,19 +115,24 @@ async fn a_way_that_comes_to_light_is_told() -> Result<()> {
     assert_eq!(kind(&report), "PartiallyContained", "{report:#}");
     lab.proxy.heal();
     lab.messages().await?;
-    let arn = "arn:aws:iam::444455556666:role/theirs";
-    let made = json!({"assumedRoleId": "AROACKCEVSQ6C2EXAMPLE:loot", "arn": arn});
-    let record = json!({"eventName": "AssumeRole", "eventSource": "sts.amazonaws.com",
-        "userIdentity": {"accessKeyId": lab.id("/user/keys/0")}, "requestParameters": {"roleArn": arn, "roleSessionName": "loot"},
-        "responseElements": {"assumedRoleUser": made}});
-    let event = json!({"EventName": "AssumeRole", "EventSource": "sts.amazonaws.com", "AccessKeyId": lab.id("/user/keys/0"),
-        "EventTime": samples::now_ms() / 1000 - 600, "CloudTrailEvent": record});
-    lab.recorded(event).await?;
-    lab.sweep().await?;
-    let [mail] = lab.messages().await?.try_into().unwrap();
-    assert!(mail["Message"].as_str().unwrap().contains("in account 444455556666: contain it there"), "{mail:#}");
-    lab.sweep().await?;
-    assert_eq!(lab.messages().await?, Vec::<Value>::new());
+    // He calls his sessions alike.
+    for account in ["444455556666", "555566667777"] {
+        let (arn, key) = (format!("arn:aws:iam::{account}:role/theirs"), lab.id("/user/keys/0"));
+        let made = json!({"assumedRoleId": "AROACKCEVSQ6C2EXAMPLE:loot", "arn": arn});
+        let record = json!({"eventName": "AssumeRole", "eventSource": "sts.amazonaws.com", "userIdentity": {"accessKeyId": key},
+            "requestParameters": {"roleArn": arn, "roleSessionName": "loot"}, "responseElements": {"assumedRoleUser": made}});
+        let event = json!({"EventName": "AssumeRole", "EventSource": "sts.amazonaws.com", "AccessKeyId": key,
+            "EventTime": samples::now_ms() / 1000 - 600, "CloudTrailEvent": record});
+        lab.recorded(event).await?;
+        lab.sweep().await?;
+        let [mail] = lab.messages().await?.try_into().unwrap();
+        assert!(
+            mail["Message"].as_str().unwrap().contains(&format!("in account {account}: contain it there")),
+            "{mail:#}"
+        );
+        lab.sweep().await?;
+        assert_eq!(lab.messages().await?, Vec::<Value>::new());
+    }
     Ok(())
 }
 
