@@ -55,7 +55,7 @@ async fn every_row_of_the_suite_in_short() -> Result<()> {
 }
 
 async fn rows(tally: &mut Tally) {
-    tally.add(matrix::run(matrix::at_the_cut()).await);
+    tally.add(matrix::run(matrix::deaths_at_the_cut()).await);
     row(tally, "attacker: undoes all he sees until before the last recheck", attacker(Undoes::UntilTheLastRecheck))
         .await;
     row(tally, "attacker: undoes once more than the bound", attacker(Undoes::OnceMore)).await;
