@@ -18,7 +18,7 @@ use crate::{
     domain::{IncidentId, Outcome, OutcomeKind, Report, Timestamp, fingerprint},
     engine::{EngineError, Illegal},
     ingest::{self, Ingested},
-    journal::{Approval, IncidentRecord, Journal, JournalError, Question, Unread},
+    journal::{Approval, IncidentRecord, Journal, JournalError, Question, UnreadSince},
     metrics,
     notify::{News, Notification, Notifier, NotifyError, unread},
     policy::{Mode, Rules, Trouble},
@@ -63,6 +63,8 @@ pub enum Retry {
 const MOST_RULES: usize = 3;
 /// So long looks may fail before people hear of it, where that is all there is to say.
 const UNREAD_FOR: Duration = Duration::from_secs(30 * 60);
+/// How much of it is kept and logged: whoever makes sessions all day must not fill the incident's item.
+const MOST_UNREAD: usize = 10;
 
 /// For so long people are not told again of the same trouble.
 const TROUBLE_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -341,6 +343,7 @@ impl Responder {
         }
     }
 
+    /// Whether people know it already, or need not hear of it yet: that something could not be looked up is kept, and told if it stays so.
     async fn is_told(&self, report: &Report) -> Result<bool, Retry> {
         let Some(incident) = &report.incident else { return Ok(false) };
         let Some(record) = self.journal().incident(incident).await? else { return Ok(false) };
@@ -354,11 +357,11 @@ impl Responder {
             return Ok(news == News::Nothing);
         }
         // The next look may give it; people hear of what stays so.
-        let what: Vec<String> = unread(report).map(str::to_owned).collect();
+        let what: Vec<String> = unread(report).take(MOST_UNREAD).map(str::to_owned).collect();
         let since = record.unread.as_ref().map_or(self.now(), |unread| unread.since);
         tracing::warn!(%incident, %since, ?what, "not all could be looked up");
         if record.unread.is_none() {
-            self.journal().set_unread(incident, Some(&Unread { since, what })).await?;
+            self.journal().set_unread(incident, Some(&UnreadSince { since, what })).await?;
         }
         Ok(since.age(self.now()).is_none_or(|age| age < UNREAD_FOR))
     }

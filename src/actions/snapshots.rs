@@ -114,11 +114,11 @@ impl Action for Snapshots {
             if is_taken && self.appears(aws).await? {
                 return Ok(());
             }
-            match &answer {
-                Err(error) if !error.is_passing() => return answer,
-                Err(_) if !is_taken => tokio::time::sleep(PAUSES[0]).await,
-                Err(_) => {}
-                Ok(()) => return answer,
+            if !answer.as_ref().is_err_and(AwsError::is_passing) {
+                return answer;
+            }
+            if !is_taken {
+                tokio::time::sleep(PAUSES[0]).await;
             }
         }
         answer

@@ -6,7 +6,7 @@ use crate::{
     aws::classify,
     decision::Treatment,
     domain::{IncidentId, Region, StepReport, Timestamp, VpcId},
-    journal::{AllIncidents, Approved, Containment, IncidentRecord, Rejected, Unread},
+    journal::{AllIncidents, Approved, Containment, IncidentRecord, Rejected, UnreadSince},
 };
 use anyhow::Context;
 use clap::Args;
@@ -142,7 +142,7 @@ fn page(record: &IncidentRecord, containments: &[Containment]) -> String {
     if let Some(Rejected { plan, by, because, at, .. }) = &record.rejected {
         lines.push(format!("rejected   plan {plan} at {at} by {by}: {because}"));
     }
-    if let Some(Unread { since, what }) = &record.unread {
+    if let Some(UnreadSince { since, what }) = &record.unread {
         lines.extend(what.iter().map(|what| format!("not read   since {since}: {what}")));
     }
     // What Cordon did and what people did, as it came.

@@ -23,7 +23,7 @@ mod tallies;
 
 use super::{
     AllIncidents, Approval, Claim, Containment, Counts, Entry, GivenBack, Inbox, IncidentRecord, Journal, JournalError,
-    LEASE, Lease, Question, Rejected, Unread, unique,
+    LEASE, Lease, Question, Rejected, UnreadSince, unique,
 };
 use crate::{
     aws::{AwsError, classify},
@@ -415,7 +415,7 @@ impl Journal for DynamoJournal {
     fn set_unread<'a>(
         &'a self,
         id: &'a IncidentId,
-        unread: Option<&'a Unread>,
+        unread: Option<&'a UnreadSince>,
     ) -> BoxFuture<'a, Result<(), JournalError>> {
         async move { self.set(id, vec![("unread", unread.map(text).transpose()?)]).await }.boxed()
     }

@@ -4,7 +4,7 @@
 use super::{
     ASKED_FOR, AllIncidents, Approval, Claim, Containment, Counts, Entry, GivenBack, Inbox, IncidentRecord, Journal,
     JournalError, LEASE, Lease, MemoryTallies, OwnGroups, PolicyVersion, Purpose, Question, Registry, Rejected,
-    RuleStore, Standing, Tallies, Unread, unique,
+    RuleStore, Standing, Tallies, UnreadSince, unique,
 };
 use crate::{
     decision::Treatment,
@@ -253,7 +253,7 @@ impl Journal for MemoryJournal {
     fn set_unread<'a>(
         &'a self,
         id: &'a IncidentId,
-        unread: Option<&'a Unread>,
+        unread: Option<&'a UnreadSince>,
     ) -> BoxFuture<'a, Result<(), JournalError>> {
         ready(self.change(id, |record| record.unread = unread.cloned())).boxed()
     }

@@ -160,7 +160,7 @@ pub struct IncidentRecord {
     /// The plan that an operator does not want.
     pub rejected: Option<Rejected>,
     /// What the last look did not give.
-    pub unread: Option<Unread>,
+    pub unread: Option<UnreadSince>,
     /// What operators did with it, as [`Entry`] writes it.
     pub log: BTreeSet<String>,
 }
@@ -179,7 +179,7 @@ impl IncidentRecord {
 
 /// What could not be looked up, where that is all that is new.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unread {
+pub struct UnreadSince {
     /// The first such look.
     pub since: Timestamp,
     pub what: Vec<String>,
@@ -369,7 +369,7 @@ pub trait Journal: Registry + RuleStore + Tallies {
     fn set_unread<'a>(
         &'a self,
         id: &'a IncidentId,
-        unread: Option<&'a Unread>,
+        unread: Option<&'a UnreadSince>,
     ) -> BoxFuture<'a, Result<(), JournalError>>;
     /// Adds to what operators did with the incident.
     fn log<'a>(&'a self, id: &'a IncidentId, entry: &'a Entry) -> BoxFuture<'a, Result<(), JournalError>>;

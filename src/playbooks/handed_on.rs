@@ -3,7 +3,7 @@
 
 use super::{CUT, Plan, PlannedStep, UnlessHeld};
 use crate::{
-    actions::{AnyChange, Change, PolicyState},
+    actions::{AnyChange, Change, PolicyState, SessionDeny},
     domain::{Region, ResidualRisk, Way},
     policy::Subject,
     principal,
@@ -13,10 +13,11 @@ use crate::{
 /// A deny of whoever made a session does not end it: each is a step of its own, on its own role.
 pub fn deny(handed: Option<&HandedOn>, plan: &mut Plan) {
     let Some(handed) = handed else { return };
+    let mut risk = |way: Way, text: String| plan.residual.push(ResidualRisk { way, text });
     if let Some(Unread { why, is_passing }) = &handed.unread {
         let text =
             format!("which sessions were made with the keys could not be looked up everywhere in CloudTrail: {why}");
-        plan.residual.push(ResidualRisk { way: Way::of_unread(*is_passing), text });
+        risk(Way::of_unread(*is_passing), text);
     }
     let regions: Vec<&str> = handed.regions.iter().map(Region::as_str).collect();
     let unseen = match regions.as_slice() {
@@ -26,55 +27,45 @@ pub fn deny(handed: Option<&HandedOn>, plan: &mut Plan) {
             regions.join(" and ")
         ),
     };
-    plan.residual.push(ResidualRisk { way: Way::Unseen, text: unseen });
-    let open = |text: String| ResidualRisk { way: Way::Open, text };
-    let mut denies = Vec::new();
+    risk(Way::Unseen, unseen);
     for HandedSession { role, session, found } in &handed.sessions {
+        let made = format!("session {session} of {role} was made with the keys");
         match found {
             Found::Here { deny, role: now, state } => {
                 match principal::session_of(&now.path, now.trust.as_ref(), &deny.session) {
                     Ok(_) => {
                         let subject = Subject::new(&deny.account, Some(now.arn.clone()), deny.role_id.as_str());
                         let subject = subject.tagged(&now.tags);
-                        let change = Change { target: deny.clone(), before: state.clone(), after: PolicyState::Deny };
-                        denies.push(PlannedStep::new(CUT, change, &subject));
+                        plan.steps.push(PlannedStep::new(CUT, denied(deny, state.clone()), &subject));
                     }
-                    Err(cannot) => plan
-                        .residual
-                        .push(open(format!("session {session} of {role} was made with the keys: {}", cannot.why))),
+                    Err(cannot) => risk(Way::Open, format!("{made}: {}", cannot.why)),
                 }
             }
-            Found::Elsewhere(account) => {
-                plan.residual.push(open(format!(
-                    "session {session} of {role} was made with the keys in account {account}: contain it there"
-                )));
-            }
+            Found::Elsewhere(account) => risk(Way::Open, format!("{made} in account {account}: contain it there")),
             Found::Gone => {}
             Found::Unreadable(deny, error) => {
                 let way = Way::of_unread(error.is_passing());
-                let text = format!("session {session} of {role} was made with the keys and is not denied: {error}");
-                match deny {
-                    Some(deny) => {
-                        let change =
-                            Change { target: deny.clone(), before: PolicyState::Absent, after: PolicyState::Deny };
-                        let again =
-                            format!("session {session} of {role}, denied before, could not be read again: {error}");
-                        plan.unless_held.push(UnlessHeld {
-                            key: AnyChange::from(change).shown().key(),
-                            open: ResidualRisk { way, text },
-                            held: ResidualRisk { way, text: again },
-                        });
-                    }
-                    None => plan.residual.push(ResidualRisk { way, text }),
-                }
+                let text = format!("{made} and is not denied: {error}");
+                let Some(deny) = deny else {
+                    risk(way, text);
+                    continue;
+                };
+                let again = format!("session {session} of {role}, denied before, could not be read again: {error}");
+                plan.unless_held.push(UnlessHeld {
+                    key: denied(deny, PolicyState::Absent).shown().key(),
+                    open: ResidualRisk { way, text },
+                    held: ResidualRisk { way, text: again },
+                });
             }
         }
     }
     if handed.is_cut {
-        plan.residual.push(open(
-            "the keys were used more often than could be looked through in CloudTrail: look for AssumeRole there"
-                .to_owned(),
-        ));
+        let text =
+            "the keys were used more often than could be looked through in CloudTrail: look for AssumeRole there";
+        risk(Way::Open, text.to_owned());
     }
-    plan.steps.extend(denies);
+}
+
+fn denied(deny: &SessionDeny, before: PolicyState) -> AnyChange {
+    Change { target: deny.clone(), before, after: PolicyState::Deny }.into()
 }

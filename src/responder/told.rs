@@ -33,8 +33,9 @@ pub fn report(
     sent: Option<Sent>,
 ) -> Report {
     let mut residual = residual(case, plan);
+    let in_place = course.held();
     for UnlessHeld { key, open, held } in &plan.unless_held {
-        if course.steps().any(|(change, _)| change.shown().key() == *key) {
+        if in_place.contains(key) {
             residual.retain(|risk| risk != open);
             residual.push(held.clone());
         }
@@ -138,4 +139,32 @@ pub fn after_passage(report: &mut Report, passage: Result<(), String>) {
     };
     report.residual.retain(|risk| risk.text != ESTABLISHED);
     report.residual.push(ResidualRisk { way: Way::Unseen, text });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::HELD_BACK;
+
+    #[test]
+    fn what_was_held_back_is_known_by_its_state_and_no_step_of_a_journal_is_taken_for_it() {
+        let is_known = |state: &str| HELD_BACK.iter().any(|known| state.starts_with(known));
+        for verdict in [Verdict::AwaitApproval, Verdict::Observe, Verdict::Declined] {
+            let state = waiting(&verdict(Reason::new("code", "why")));
+            assert!(is_known(&state), "{state}");
+        }
+        let why = String::from("why");
+        for state in [
+            State::Already,
+            State::Intended,
+            State::Done,
+            State::Failed { why: why.clone() },
+            State::Drifted { shown: why.clone() },
+            State::ReleasedByHand { shown: why.clone() },
+            State::Kept { why },
+            State::Gone,
+        ] {
+            assert!(!is_known(&state.to_string()), "{state}");
+        }
+    }
 }

@@ -1,14 +1,10 @@
 //! Sessions that contained credentials made: each is denied by itself, and what could not be looked up is said.
 
-use crate::lab::{Lab, Setup, differences, kind, undeclared};
+use crate::lab::{Lab, differences, kind, undeclared};
 use anyhow::Result;
 use cordon_support::{Fault, How, Lasting, Match, When, samples};
 use serde_json::{Value, json};
 use std::time::Duration;
-
-async fn world() -> Result<Lab> {
-    Lab::new(Setup { durable: true, ..Setup::default() }).await
-}
 
 async fn release(lab: &Lab, report: &Value) -> Result<()> {
     let output = lab.cordon(&["release", report["incident"].as_str().unwrap()]).await?;
@@ -25,7 +21,7 @@ async fn outcomes(lab: &Lab) -> Result<Vec<String>> {
 /// The key is dead, and what it made is not: each session is denied on its own role, by the role's unique id.
 #[tokio::test]
 async fn sessions_that_a_key_handed_on_are_denied_too() -> Result<()> {
-    let lab = world().await?;
+    let lab = Lab::durable().await?;
     lab.handed_on("/role_app", "loot").await?;
     // Of a role that was made again under its name nothing is left to deny.
     lab.handed_on("/role_deploy", "old").await?;
@@ -49,7 +45,7 @@ async fn sessions_that_a_key_handed_on_are_denied_too() -> Result<()> {
 /// What was found is denied, and what could not be looked up is told as open.
 #[tokio::test]
 async fn sessions_of_one_key_are_denied_though_another_cannot_be_looked_up() -> Result<()> {
-    let lab = world().await?;
+    let lab = Lab::durable().await?;
     lab.handed_on_by(lab.id("/user/keys/0"), "/role_app", "one").await?;
     lab.handed_on_by(lab.id("/user/keys/1"), "/role_deploy", "two").await?;
     let before = lab.dump().await?;
@@ -73,7 +69,7 @@ async fn sessions_of_one_key_are_denied_though_another_cannot_be_looked_up() -> 
 /// unread is news.
 #[tokio::test]
 async fn a_look_that_fails_is_told_only_if_it_stays_so() -> Result<()> {
-    let lab = world().await?;
+    let lab = Lab::durable().await?;
     lab.handed_on("/role_app", "loot").await?;
     let report = lab.deliver(&lab.event("key-used-from-outside")?).await?;
     assert_eq!(kind(&report), "Contained", "{report:#}");
@@ -108,7 +104,7 @@ async fn a_look_that_fails_is_told_only_if_it_stays_so() -> Result<()> {
 /// What comes to light is told, though all that was done stands as people know it.
 #[tokio::test]
 async fn a_way_that_comes_to_light_is_told() -> Result<()> {
-    let lab = world().await?;
+    let lab = Lab::durable().await?;
     let at = Match::operation("LookupEvents");
     lab.proxy.fail(Fault { at, when: When::Before, how: How::Throttled, lasting: Lasting::Throughout });
     let report = lab.deliver(&lab.event("key-used-from-outside")?).await?;
@@ -117,13 +113,8 @@ async fn a_way_that_comes_to_light_is_told() -> Result<()> {
     lab.messages().await?;
     // He calls his sessions alike.
     for account in ["444455556666", "555566667777"] {
-        let (arn, key) = (format!("arn:aws:iam::{account}:role/theirs"), lab.id("/user/keys/0"));
-        let made = json!({"assumedRoleId": "AROACKCEVSQ6C2EXAMPLE:loot", "arn": arn});
-        let record = json!({"eventName": "AssumeRole", "eventSource": "sts.amazonaws.com", "userIdentity": {"accessKeyId": key},
-            "requestParameters": {"roleArn": arn, "roleSessionName": "loot"}, "responseElements": {"assumedRoleUser": made}});
-        let event = json!({"EventName": "AssumeRole", "EventSource": "sts.amazonaws.com", "AccessKeyId": key,
-            "EventTime": samples::now_ms() / 1000 - 600, "CloudTrailEvent": record});
-        lab.recorded(event).await?;
+        let arn = format!("arn:aws:iam::{account}:role/theirs");
+        lab.assumed(lab.id("/user/keys/0"), &arn, "AROACKCEVSQ6C2EXAMPLE", "loot").await?;
         lab.sweep().await?;
         let [mail] = lab.messages().await?.try_into().unwrap();
         assert!(
@@ -139,7 +130,7 @@ async fn a_way_that_comes_to_light_is_told() -> Result<()> {
 /// A page that was read is worth as much where the next one fails.
 #[tokio::test]
 async fn what_was_read_before_a_page_failed_is_denied() -> Result<()> {
-    let lab = world().await?;
+    let lab = Lab::durable().await?;
     let key = lab.id("/user/keys/0");
     lab.handed_on("/role_app", "loot").await?;
     for n in 0..60 {
@@ -161,7 +152,7 @@ async fn what_was_read_before_a_page_failed_is_denied() -> Result<()> {
 /// What is new adds steps, whenever it comes to light; what is known adds none.
 #[tokio::test]
 async fn a_session_that_is_known_later_is_denied_later() -> Result<()> {
-    let lab = world().await?;
+    let lab = Lab::durable().await?;
     let event = lab.event("key-used-from-outside")?;
     let report = lab.deliver(&event).await?;
     assert_eq!(kind(&report), "Contained", "{report:#}");

@@ -171,7 +171,11 @@ impl Lab {
 
     /// The same of any key.
     pub async fn handed_on_by(&self, key: &str, role: &str, session: &str) -> Result<()> {
-        let (arn, id) = (self.id(&format!("{role}/arn")), self.id(&format!("{role}/id")));
+        self.assumed(key, self.id(&format!("{role}/arn")), self.id(&format!("{role}/id")), session).await
+    }
+
+    /// The same of any role, of whatever account.
+    pub async fn assumed(&self, key: &str, arn: &str, id: &str, session: &str) -> Result<()> {
         let record = json!({"eventName": "AssumeRole", "eventSource": "sts.amazonaws.com",
             "userIdentity": {"accessKeyId": key},
             "requestParameters": {"roleArn": arn, "roleSessionName": session},
