@@ -13,7 +13,7 @@ use crate::{
         AccessKeyResource, AccountId, Arn, Detection, Finding, IncidentId, OfferReport, Outcome, OutcomeKind, Reason,
         Report, ResidualRisk, Resource, Situation, StepReport, Target, Text, Timestamp, UserName, UserType, WAITS,
     },
-    engine::State,
+    engine::{Course, State},
     guard::{self, Verdict},
     ingest::Ingested,
     journal::{Journal, JournalError},
@@ -29,7 +29,11 @@ use crate::{
     watch::{SenseError, Watch},
 };
 use serde_json::Value;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 /// Between a call and what it made, by IAM's clock.
 const MADE_WITHIN: Duration = Duration::from_secs(5);
@@ -128,7 +132,9 @@ impl Analyst {
             Ok(ours) => ours,
             Err(outcome) => return Ok(case.report(outcome)),
         };
-        let held_by = known?.filter(|containment| !containment.is_over()).map(|containment| containment.opened_by);
+        let known = known?.filter(|containment| !containment.is_over());
+        let held_by = known.as_ref().map(|containment| containment.opened_by.clone());
+        let held = known.map(|containment| Course::resume(containment).held()).unwrap_or_default();
         let incident = held_by.as_ref().unwrap_or(&case.incident);
         facts.complete(&self.aws, incident).await;
         let rules = self.rules.last();
@@ -154,11 +160,12 @@ impl Analyst {
         Ok(Report {
             plan: Some(hash),
             steps: owed.chain(already).collect(),
-            residual: residual(case, &plan),
+            residual: residual(case, &plan, &held),
             offers: offers(&plan),
             advice: advice(case, &plan),
             ..case.report(outcome)
-        })
+        }
+        .bounded())
     }
 
     /// One round: the facts, and who we are.
@@ -413,10 +420,13 @@ pub fn nothing_new(incident: &IncidentId) -> String {
     format!("the target is held by incident {incident}, and nothing is new")
 }
 
-/// What is known to stay before the account is read, and after.
-pub fn residual(case: &Treatment, plan: &Plan) -> Vec<ResidualRisk> {
+/// What is known to stay before the account is read, and after; `held` are the keys of what is in place.
+pub fn residual(case: &Treatment, plan: &Plan, held: &BTreeSet<String>) -> Vec<ResidualRisk> {
     let refused = plan.refused.iter().map(|refusal| ResidualRisk { way: refusal.way, text: refusal.why.clone() });
-    let sessions = plan.unless_held.iter().map(|unless| unless.open.clone());
+    let sessions = plan.unless_held.iter().map(|unless| {
+        let is_held = held.contains(&unless.key);
+        if is_held { unless.held.clone() } else { unless.open.clone() }
+    });
     let known = plan.residual.iter().chain(&case.report.residual).cloned();
     refused.chain(sessions).chain(known).collect()
 }

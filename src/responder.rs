@@ -18,9 +18,9 @@ use crate::{
     domain::{IncidentId, Outcome, OutcomeKind, Report, Timestamp, fingerprint},
     engine::{EngineError, Illegal},
     ingest::{self, Ingested},
-    journal::{Approval, IncidentRecord, Journal, JournalError, Question, UnreadSince},
+    journal::{Approval, IncidentRecord, Journal, JournalError, Question, Rejected, UnreadSince},
     metrics,
-    notify::{News, Notification, Notifier, NotifyError, unread},
+    notify::{News, Notification, Notifier, NotifyError, stem, unread},
     policy::{Mode, Rules, Trouble},
     recheck::Rechecks,
     rulebook::trouble_mark,
@@ -331,9 +331,13 @@ impl Responder {
         if !report.is_waiting() {
             return Ok(report);
         }
-        let record = self.journal().incident(&case.incident).await?;
-        match record.and_then(|record| record.rejected).filter(|rejected| report.plan.as_ref() == Some(&rejected.plan))
-        {
+        let Some(record) = self.journal().incident(&case.incident).await? else { return Ok(report) };
+        let is_it = |rejected: &Rejected| {
+            // A look that failed plans less of it.
+            let is_less = || unread(&report).next().is_some() && rejected.covers(&report, record.report.as_ref());
+            report.plan.as_ref() == Some(&rejected.plan) || is_less()
+        };
+        match record.rejected.as_ref().filter(|rejected| is_it(rejected)) {
             Some(rejected) if report.outcome.kind != OutcomeKind::AwaitingApproval => Ok(rejected.taken_out_of(report)),
             Some(rejected) => {
                 let why = format!("{} rejected this plan at {}: {}", rejected.by, rejected.at, rejected.because);
@@ -357,11 +361,16 @@ impl Responder {
             return Ok(news == News::Nothing);
         }
         // The next look may give it; people hear of what stays so.
-        let what: Vec<String> = unread(report).take(MOST_UNREAD).map(str::to_owned).collect();
-        let since = record.unread.as_ref().map_or(self.now(), |unread| unread.since);
+        let mut kept = record.unread.clone().unwrap_or(UnreadSince { since: self.now(), what: Vec::new() });
+        for what in unread(report) {
+            if kept.what.len() < MOST_UNREAD && !kept.what.iter().any(|known| stem(known) == stem(what)) {
+                kept.what.push(what.to_owned());
+            }
+        }
+        let UnreadSince { since, what } = &kept;
         tracing::warn!(%incident, %since, ?what, "not all could be looked up");
-        if record.unread.is_none() {
-            self.journal().set_unread(incident, Some(&UnreadSince { since, what })).await?;
+        if record.unread.as_ref() != Some(&kept) {
+            self.journal().set_unread(incident, Some(&kept)).await?;
         }
         Ok(since.age(self.now()).is_none_or(|age| age < UNREAD_FOR))
     }

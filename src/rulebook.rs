@@ -106,7 +106,7 @@ impl RuleBook {
         newest: PolicyVersion,
         before: Option<&Known>,
     ) -> Result<(Rules, Option<(u32, Policy)>, Option<String>), JournalError> {
-        let PolicyVersion { version, text, .. } = newest;
+        let PolicyVersion { version, text, unreadable, .. } = newest;
         // Parsed once, not with every claim.
         if let Some(Known { good: Some((known, policy)), text: parsed, .. }) = before
             && *known == version
@@ -116,14 +116,14 @@ impl RuleBook {
             let rules = Rules { version: Some(version), ..Rules::of(policy.clone()) };
             return Ok((rules, Some((version, policy.clone())), text));
         }
-        let problem = match parse(text.as_deref()) {
+        let problem = match parse(text.as_deref(), unreadable) {
             Ok(policy) => {
                 let rules = Rules { version: Some(version), ..Rules::of(policy.clone()) };
                 return Ok((rules, Some((version, policy)), text));
             }
             Err(problem) => problem,
         };
-        let about = format!("version {version} {}", fingerprint(text.as_deref().unwrap_or_default()));
+        let about = format!("version {version} {}", fingerprint(text.as_deref().unwrap_or(&problem)));
         // INVARIANT: a broken policy leaves the last good one in force: the one that was seen last, else the newest of the history.
         if let Some((good, policy)) = before.and_then(|known| known.good.clone()) {
             let what = format!("policy version {version} is broken ({problem}); version {good} stays in force");
@@ -132,7 +132,7 @@ impl RuleBook {
             return Ok((rules, Some((good, policy)), None));
         }
         for older in self.journal.policies(MOST_BACK).await? {
-            if let Ok(policy) = parse(older.text.as_deref()) {
+            if let Ok(policy) = parse(older.text.as_deref(), None) {
                 let good = older.version;
                 let what = format!("policy version {version} is broken ({problem}); version {good} stays in force");
                 let trouble = Trouble { about, what, at_most: Mode::Contain };
@@ -148,8 +148,8 @@ impl RuleBook {
     }
 }
 
-fn parse(text: Option<&str>) -> Result<Policy, String> {
-    let text = text.ok_or_else(|| "the item holds no text".to_owned())?;
+fn parse(text: Option<&str>, unreadable: Option<String>) -> Result<Policy, String> {
+    let text = text.ok_or_else(|| unreadable.unwrap_or_else(|| "the item holds no text".to_owned()))?;
     Policy::parse(text).map_err(|error| error.to_string())
 }
 

@@ -100,7 +100,7 @@ impl Action for InstancePower {
                 Err(AwsError::Rejected { code, .. }) if code == "OperationNotPermitted" => {
                     self.protect(aws, false).await?;
                     let stopped = self.stop(aws).await;
-                    // Whatever came of it. If this process dies before, the protection's own step sets it again.
+                    // Whatever came of it. If that fails, or this process dies before, the protection's own step sets it again.
                     self.protect(aws, true).await?;
                     stopped
                 }

@@ -60,4 +60,5 @@ pub fn merge(case: &Treatment, reports: &[(Treatment, Report)]) -> Report {
         release: each().any(|report| report.release.is_some()).then(|| format!("cordon release {}", case.incident)),
         ..case.report(Outcome::new(kind, reasons))
     }
+    .bounded()
 }

@@ -50,8 +50,8 @@ enum What {
 #[derive(Debug, Args)]
 struct How {
     /// The region; the SDK's own unless given
-    #[arg(long, env = "AWS_REGION")]
-    region: String,
+    #[arg(long)]
+    region: Option<String>,
     /// How the names of the event rules begin by which Cordon gets its events; with --stack it is known
     #[arg(long, env = "CORDON_EVENT_RULES", value_name = "PREFIX")]
     event_rules: Option<String>,
@@ -65,7 +65,7 @@ const MOST_HELD: usize = 500;
 impl How {
     async fn look(&self) -> anyhow::Result<(Deployment, Region, Option<Baseline>, On)> {
         let deployment = self.place.open().await?;
-        let region = Region::parse(&self.region)?;
+        let region = deployment.region(self.region.as_deref())?;
         let account = &deployment.aws.identity().await?.account;
         let rules = self.event_rules.clone().or_else(|| self.place.stack().map(|stack| format!("{stack}-")));
         let on = all_on(&deployment.aws, account, &region, rules.as_deref()).await;

@@ -3,7 +3,7 @@
 use super::deployment::{Deployment, Place};
 use crate::{
     analyst::Analyst,
-    domain::{AccessKeyId, BucketName, InstanceId, Region, Report, RoleName, SessionName, Timestamp, UserName},
+    domain::{AccessKeyId, BucketName, InstanceId, Report, RoleName, SessionName, Timestamp, UserName},
     journal::{AllIncidents, IncidentRecord},
     operator::{Answer, Command, Desk, Named, Request, Who, audience, sign},
     policy::Mode,
@@ -167,6 +167,18 @@ enum What {
     },
 }
 
+impl What {
+    const fn how(&self) -> &How {
+        match self {
+            Self::Instance { how, .. }
+            | Self::User { how, .. }
+            | Self::RoleSession { how, .. }
+            | Self::AccessKey { how, .. }
+            | Self::Bucket { how, .. } => how,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 struct How {
     /// Why; it is kept and told
@@ -176,7 +188,7 @@ struct How {
     #[arg(long)]
     dry_run: bool,
     /// Of an instance or a bucket; the SDK's own unless given
-    #[arg(long, env = "AWS_REGION")]
+    #[arg(long)]
     region: Option<String>,
     #[command(flatten)]
     place: Place,
@@ -363,23 +375,19 @@ impl Resume {
 
 impl Contain {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let (target, how) = match self.what {
-            What::Instance { id, how } => {
-                let region = how.region.as_deref().context("which region? name it with --region")?;
-                (Named::Instance { id: InstanceId::parse(&id)?, region: Region::parse(region)? }, how)
-            }
-            What::User { name, how } => (Named::User { name: UserName::parse(&name)? }, how),
-            What::RoleSession { session, how } => {
-                let parts = session.split_once('/').ok_or_else(|| anyhow!("`{session}` is no ROLE/SESSION"))?;
-                (Named::RoleSession { role: RoleName::parse(parts.0)?, session: SessionName::parse(parts.1)? }, how)
-            }
-            What::AccessKey { id, how } => (Named::AccessKey { id: AccessKeyId::parse(&id)? }, how),
-            What::Bucket { name, how } => {
-                let region = how.region.as_deref().context("which region? name it with --region")?;
-                (Named::Bucket { name: BucketName::parse(&name)?, region: Region::parse(region)? }, how)
-            }
-        };
+        let how = self.what.how();
         let deployment = how.place.open().await?;
+        let region = || deployment.region(how.region.as_deref());
+        let target = match &self.what {
+            What::Instance { id, .. } => Named::Instance { id: InstanceId::parse(id)?, region: region()? },
+            What::User { name, .. } => Named::User { name: UserName::parse(name)? },
+            What::RoleSession { session, .. } => {
+                let parts = session.split_once('/').ok_or_else(|| anyhow!("`{session}` is no ROLE/SESSION"))?;
+                Named::RoleSession { role: RoleName::parse(parts.0)?, session: SessionName::parse(parts.1)? }
+            }
+            What::AccessKey { id, .. } => Named::AccessKey { id: AccessKeyId::parse(id)? },
+            What::Bucket { name, .. } => Named::Bucket { name: BucketName::parse(name)?, region: region()? },
+        };
         let at = Timestamp::from_millis(deployment.clock.now_millis());
         let Some(report) = plan(&deployment, &target, (&how.because, at)).await? else {
             return Ok(ExitCode::from(REFUSED));
@@ -398,7 +406,7 @@ impl Contain {
             println!("plan {}: nothing was changed", report.plan.as_deref().unwrap_or("none"));
             return Ok(ExitCode::SUCCESS);
         }
-        let command = Command::Contain { target, plan: report.plan, because: how.because, at };
+        let command = Command::Contain { target, plan: report.plan, because: how.because.clone(), at };
         Ok(print(deployment.command(&command).await?))
     }
 }

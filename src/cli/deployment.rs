@@ -3,7 +3,7 @@
 use crate::{
     aws::{self, Aws, classify},
     clock::Clock,
-    domain::IncidentId,
+    domain::{IncidentId, Region},
     journal::{AllIncidents, DynamoJournal, IncidentRecord, Journal},
     recheck::Rechecks,
 };
@@ -17,7 +17,7 @@ pub struct Place {
     #[arg(long, env = "CORDON_TABLE", value_name = "NAME")]
     table: Option<String>,
     /// The CloudFormation stack of the deployment, instead of its table
-    #[arg(long, value_name = "NAME", conflicts_with = "table")]
+    #[arg(long, env = "CORDON_STACK", value_name = "NAME", conflicts_with = "table")]
     stack: Option<String>,
     /// The recheck queue; with --stack it is known
     #[arg(long, env = "CORDON_RECHECK_QUEUE_URL", value_name = "URL")]
@@ -57,7 +57,7 @@ impl Place {
                 let function = or(&self.function, "OperatorFunctionName");
                 (table.clone(), or(&self.queue, "RecheckQueueUrl"), function)
             }
-            _ => bail!("which deployment? name it with --stack NAME or --table NAME"),
+            _ => bail!("which deployment? name it with --stack NAME or --table NAME, or set CORDON_STACK"),
         };
         let journal: Arc<dyn Journal> = Arc::new(DynamoJournal::new(&configuration, table));
         let aws = Arc::new(Aws::new(configuration, journal.clone()));
@@ -78,6 +78,14 @@ async fn outputs(configuration: &aws_config::SdkConfig, stack: &str) -> anyhow::
 }
 
 impl Deployment {
+    /// That region, or the one that the SDK goes by.
+    pub fn region(&self, given: Option<&str>) -> anyhow::Result<Region> {
+        match given {
+            Some(region) => Ok(Region::parse(region)?),
+            None => self.aws.home().context("which region? name it with --region"),
+        }
+    }
+
     /// All incidents; those that cannot be read are named on standard error.
     pub async fn incidents(&self) -> anyhow::Result<AllIncidents> {
         let found = self.journal.incidents().await?;

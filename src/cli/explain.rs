@@ -19,7 +19,7 @@ Tells what was seen, which rules matched and which nearly did, how severity and 
 change the decision. Reads the first event of the file; changes nothing and asks no account.
 
 Examples:
-  cordon explain events/cloudtrail/trail-stopped.json
+  cordon explain events/cloudtrail/silencing/trail-stopped.json
   cordon explain --json event.json
 
 Exit codes: 0 explained, 1 the file holds no event, 2 wrong usage.")]

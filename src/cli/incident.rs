@@ -52,8 +52,8 @@ pub struct Prepare {
     #[command(flatten)]
     place: Place,
     /// The region; the SDK's own unless given
-    #[arg(long, env = "AWS_REGION")]
-    region: String,
+    #[arg(long)]
+    region: Option<String>,
 }
 
 impl Incidents {
@@ -161,7 +161,7 @@ fn containment_steps(containment: &Containment) -> Vec<StepReport> {
 impl Prepare {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let deployment = self.place.open().await?;
-        let region = Region::parse(&self.region)?;
+        let region = deployment.region(self.region.as_deref())?;
         let account = &deployment.aws.identity().await?.account;
         let mut failed = 0;
         for vpc in vpcs(&deployment, &region).await? {

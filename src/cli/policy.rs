@@ -153,7 +153,7 @@ async fn put(file: &PathBuf, because: String, deployment: &Deployment) -> anyhow
     let version = last.checked_add(1).with_context(|| format!("version {last} is the last that there can be"))?;
     let by = deployment.aws.identity().await?.arn.to_string();
     let at = Timestamp::from_millis(deployment.clock.now_millis());
-    let put = PolicyVersion { version, text: Some(text), by: by.clone(), at, because };
+    let put = PolicyVersion { version, text: Some(text), unreadable: None, by: by.clone(), at, because };
     if !deployment.journal.put_policy(&put).await? {
         bail!("somebody else has put version {version} just now: look at it with `cordon policy diff`, and put again");
     }
@@ -176,7 +176,8 @@ async fn show(version: Option<u32>, deployment: &Deployment) -> anyhow::Result<E
 
 fn whole(version: &PolicyVersion) -> anyhow::Result<&str> {
     let text = version.text.as_deref();
-    text.with_context(|| format!("version {} was edited by hand and cannot be read", version.version))
+    let why = || version.unreadable.as_deref().unwrap_or("it holds no text");
+    text.with_context(|| format!("version {} cannot be read: {}", version.version, why()))
 }
 
 async fn history(as_json: bool, deployment: &Deployment) -> anyhow::Result<ExitCode> {
@@ -184,7 +185,7 @@ async fn history(as_json: bool, deployment: &Deployment) -> anyhow::Result<ExitC
         let problem = match known.text.as_deref().map(Policy::parse) {
             Some(Ok(_)) => None,
             Some(Err(error)) => Some(error.to_string()),
-            None => Some("it cannot be read".to_owned()),
+            None => Some(known.unreadable.clone().unwrap_or_else(|| "it holds no text".to_owned())),
         };
         if as_json {
             println!(

@@ -25,7 +25,8 @@ pub use ids::{
 };
 pub use incident::{IncidentId, Target};
 pub use outcome::{
-    HELD_BACK, Investigation, OfferReport, Outcome, OutcomeKind, Reason, Report, ResidualRisk, StepReport, WAITS, Way,
+    HELD_BACK, Investigation, OfferReport, Outcome, OutcomeKind, PLAN_CHANGED, Reason, Report, ResidualRisk,
+    StepReport, TOO_OFTEN, WAITS, Way,
 };
 pub use sensor::SensorId;
 pub use severity::{Score, Severity};

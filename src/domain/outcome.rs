@@ -74,7 +74,8 @@ pub struct ResidualRisk {
     pub text: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Way {
     /// Known to be open.
@@ -281,8 +282,16 @@ impl fmt::Display for StepReport {
     }
 }
 
+/// Of a report.
+const MOST_STEPS: usize = 150;
+const MOST_WAYS: usize = 80;
+
 /// How the state of a step begins that a person must agree to.
 pub const WAITS: &str = "waits for approval";
+/// The code of the reason that what was approved is not the plan any more.
+pub const PLAN_CHANGED: &str = "plan-changed";
+/// The code of the reason that Cordon does not contain again what is undone over and over.
+pub const TOO_OFTEN: &str = "contained-too-often";
 /// How the states of steps begin that guards hold back, or people.
 pub const HELD_BACK: [&str; 4] = [WAITS, "planned only", "declined", "rejected by"];
 
@@ -291,6 +300,24 @@ impl Report {
     pub fn is_waiting(&self) -> bool {
         self.outcome.kind == OutcomeKind::AwaitingApproval
             || self.steps.iter().any(|step| step.state.starts_with(WAITS))
+    }
+
+    /// Cut to what its item holds beside all else (DynamoDB: 400 KB): whoever makes sessions all day must not keep people from being told.
+    /// What waits and what is open stays.
+    pub fn bounded(mut self) -> Self {
+        if let Some(more) = self.steps.len().checked_sub(MOST_STEPS).filter(|more| *more > 0) {
+            self.steps.sort_by_key(|step| !step.state.starts_with(WAITS));
+            self.steps.truncate(MOST_STEPS);
+            let text = format!("more steps than are shown: {more}");
+            self.residual.push(ResidualRisk { way: Way::Unseen, text });
+        }
+        if let Some(more) = self.residual.len().checked_sub(MOST_WAYS).filter(|more| *more > 0) {
+            self.residual.sort_by_key(|risk| risk.way);
+            let way = self.residual.get(MOST_WAYS).map_or(Way::Unseen, |first| first.way);
+            self.residual.truncate(MOST_WAYS);
+            self.residual.push(ResidualRisk { way, text: format!("more ways than are shown: {more}") });
+        }
+        self
     }
 
     /// Of an event that was no finding.

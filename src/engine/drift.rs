@@ -6,6 +6,12 @@ use crate::{
     domain::Timestamp,
 };
 
+/// What is no longer as Cordon left it, and what is there instead.
+pub struct Undone {
+    pub change: AnyChange,
+    pub shown: String,
+}
+
 impl Course {
     /// Holds what was surveyed just now (`before` of fresh changes) against what is known: what was undone is contained
     /// again, what has failed is tried again. Returns what was found undone, in words.
@@ -69,12 +75,23 @@ impl Course {
         Ok(undone)
     }
 
+    /// Which of the steps that the plan does not name is no longer in place, by what was read of them.
+    pub fn undone<'s>(&'s self, looked: impl IntoIterator<Item = (usize, &'s Sight)>, at: Timestamp) -> Vec<Undone> {
+        let since = self.since_begun(at);
+        let one = |(n, sight): (usize, &Sight)| match (self.work.get(n), sight) {
+            (Some((change, task)), Sight::Seen(seen))
+                if !(seen.after || (seen.ours && since < PASSING))
+                    && matches!(task.state, State::Done | State::Already | State::Drifted { .. }) =>
+            {
+                Some(Undone { change: change.clone(), shown: seen.shown.clone() })
+            }
+            _ => None,
+        };
+        looked.into_iter().filter_map(one).collect()
+    }
+
     /// What is no longer in place, by what was surveyed just now.
-    pub fn drifted<'c>(
-        &mut self,
-        fresh: impl IntoIterator<Item = (u8, &'c AnyChange)>,
-        at: Timestamp,
-    ) -> Vec<AnyChange> {
+    pub fn drifted<'c>(&mut self, fresh: impl IntoIterator<Item = (u8, &'c AnyChange)>, at: Timestamp) -> Vec<Undone> {
         let since = self.since_begun(at);
         let is_drift = |(known, task): &(AnyChange, Task), change: &AnyChange| {
             matches!(task.state, State::Done | State::Already | State::Drifted { .. })
@@ -85,7 +102,7 @@ impl Course {
             let key = change.shown().key();
             self.work.iter().any(|step| step.0.shown().key() == key && is_drift(step, change))
         });
-        drifted.map(|(_, change)| change.clone()).collect()
+        drifted.map(|(_, change)| Undone { change: change.clone(), shown: change.shown().before }).collect()
     }
 
     /// Of what guards hold back now: what somebody has undone is said to be so, and left.
@@ -106,10 +123,9 @@ impl Course {
     }
 
     /// Somebody who may has put it back, which is his to decide.
-    pub fn put_back_by_hand(&mut self, fresh: &AnyChange, who: &str, at: Timestamp) -> Result<(), Illegal> {
-        let shown = format!("{}, by {who}", fresh.shown().before);
-        if let Some((_, task)) = self.known(fresh) {
-            task.state = State::Drifted { shown };
+    pub fn put_back_by_hand(&mut self, undone: &Undone, who: &str, at: Timestamp) -> Result<(), Illegal> {
+        if let Some((_, task)) = self.known(&undone.change) {
+            task.state = State::Drifted { shown: format!("{}, by {who}", undone.shown) };
             task.take(&TaskEvent::ByHand)?;
             task.seen = Some(at);
             self.unwritten = true;
@@ -121,8 +137,14 @@ impl Course {
         Ok(())
     }
 
-    /// Takes in what was seen of such a step: what was undone is contained again. Returns it in words.
-    pub(super) fn saw_unnamed(&mut self, n: usize, sight: Sight, at: Timestamp) -> Result<Option<String>, Illegal> {
+    /// Takes in what was seen of such a step: what was undone is contained again, where Cordon acts. Returns it in words.
+    pub fn saw_unnamed(
+        &mut self,
+        n: usize,
+        sight: Sight,
+        acts: bool,
+        at: Timestamp,
+    ) -> Result<Option<String>, Illegal> {
         let since = self.since_begun(at);
         let Some((change, task)) = self.work.get_mut(n) else { return Ok(None) };
         match sight {
@@ -130,6 +152,10 @@ impl Course {
                 let what = format!("{}: was {}", change.shown().key(), seen.shown);
                 let (was, is_due) = (task.state.clone(), seen.ours && since < PASSING);
                 task.take(&TaskEvent::Seen(seen))?;
+                if !acts {
+                    self.unwritten |= task.state != was;
+                    return Ok(None);
+                }
                 if is_due || matches!(task.state, State::Failed { .. }) {
                     task.take(&TaskEvent::Contain)?;
                     return Ok(None);

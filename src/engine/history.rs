@@ -157,6 +157,11 @@ pub async fn changed_by(aws: &Aws, change: &AnyChange, course: &Course) -> Resul
     Ok(last.map(|call| Author { subject: subject(call, account), shown: shown(call) }))
 }
 
+/// Whether he is contained by it himself.
+pub fn is_contained(course: &Course, who: &Subject) -> bool {
+    actors(course).iter().any(|actor| actor.principal.split(':').next() == Some(who.unique_id.as_str()))
+}
+
 /// The target, and the sessions that are denied with it.
 fn actors(course: &Course) -> BTreeSet<Actor> {
     let target = match course.target() {

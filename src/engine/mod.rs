@@ -12,7 +12,8 @@ mod shared;
 mod task;
 
 pub use course::{Course, HeldBack, Looks};
-pub use history::changed_by;
+pub use drift::Undone;
+pub use history::{changed_by, is_contained};
 pub use machine::{Asked, Illegal, State, TaskEvent, transition};
 pub use release::{Release, ReleaseError, Wishes, release};
 pub use run::{EngineError, May, Worker};

@@ -168,20 +168,20 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Looks at what the plan does not name any more, and contains it again where it was undone. Returns that in words.
-    pub async fn look_after(&self, course: &mut Course, unnamed: &[usize]) -> Result<Vec<String>, EngineError> {
-        if unnamed.is_empty() {
-            return Ok(Vec::new());
-        }
-        let sights = {
-            let read = |n: &usize| course.work.get(*n).map(|(change, _)| change.read(self.aws));
-            join_all(unnamed.iter().filter_map(read)).await
-        };
+    /// Looks at these steps, and contains again what was undone. Returns that in words.
+    pub async fn look_after(&self, course: &mut Course, these: &[usize]) -> Result<Vec<String>, EngineError> {
+        let sights = self.look_at(course, these).await;
         let mut undone = Vec::new();
-        for (n, sight) in unnamed.iter().zip(sights) {
-            undone.extend(course.saw_unnamed(*n, self::sight(sight), self.now())?);
+        for (n, sight) in these.iter().zip(sights) {
+            undone.extend(course.saw_unnamed(*n, sight, true, self.now())?);
         }
         Ok(undone)
+    }
+
+    /// What is there now of these steps.
+    pub async fn look_at(&self, course: &Course, these: &[usize]) -> Vec<Sight> {
+        let read = |n: &usize| course.work.get(*n).map(|(change, _)| change.read(self.aws));
+        join_all(these.iter().filter_map(read)).await.into_iter().map(sight).collect()
     }
 
     /// Takes in the answers, in the order of `due`.

@@ -166,6 +166,16 @@ impl Task {
         }
     }
 
+    /// Whether it was applied in this run.
+    pub fn was_applied(&self) -> bool {
+        self.applied > 0
+    }
+
+    /// It is read again, and applied where it is not so any more, as if it had never been seen.
+    pub fn doubt(&mut self) {
+        (self.state, self.owed) = (State::Intended, Owed::Read);
+    }
+
     fn is_moving(&self) -> bool {
         matches!(self.state, State::Intended | State::Undoing)
     }

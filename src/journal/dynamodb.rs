@@ -17,6 +17,7 @@
 
 mod due;
 mod groups;
+mod item;
 mod open;
 mod rules;
 mod tallies;
@@ -33,8 +34,11 @@ use crate::{
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::{AttributeValue as V, ReturnValue};
 use futures::{FutureExt, future::BoxFuture};
-use serde::{Serialize, de::DeserializeOwned};
-use std::collections::{BTreeSet, HashMap};
+use item::{checked, json, key, millis, record, set, string, text, unreadable};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 /// Of the items' form; one with another is refused, and not written to.
 const SCHEMA: &str = "1";
@@ -42,6 +46,9 @@ const SCHEMA: &str = "1";
 const OURS: &str = "attribute_not_exists(#schema) OR #schema = :schema";
 /// Of one that makes none.
 const OURS_IF_THERE: &str = "attribute_exists(pk) AND (attribute_not_exists(#schema) OR #schema = :schema)";
+
+/// No lease lasts so long, whatever the clocks.
+const NEVER: Duration = Duration::from_secs(60);
 
 type Item = HashMap<String, V>;
 
@@ -71,12 +78,15 @@ impl DynamoJournal {
             .update_expression("SET fence = :fence, lease_until = :until, #schema = :schema, due_at = :now")
             // Repeated after a lost answer it finds its own fence.
             .condition_expression(
-                "(attribute_not_exists(lease_until) OR lease_until <= :now OR fence = :fence) AND (attribute_not_exists(#schema) OR #schema = :schema)",
+                // A lease that is no time, or ends later than any can, was written by hand: nobody would look after what it holds.
+                "(attribute_not_exists(lease_until) OR NOT (lease_until BETWEEN :next AND :never) OR fence = :fence) AND (attribute_not_exists(#schema) OR #schema = :schema)",
             )
             .expression_attribute_names("#schema", "schema")
             .expression_attribute_values(":fence", V::S(lease.fence.clone()))
             .expression_attribute_values(":until", millis(now.plus(LEASE)))
             .expression_attribute_values(":now", millis(now))
+            .expression_attribute_values(":next", millis(now.plus(Duration::from_millis(1))))
+            .expression_attribute_values(":never", millis(now.plus(NEVER)))
             .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()))
             .return_values(ReturnValue::AllNew);
         match call.send().await.map_err(classify("dynamodb:UpdateItem")) {
@@ -427,72 +437,4 @@ impl Journal for DynamoJournal {
     fn log<'a>(&'a self, id: &'a IncidentId, entry: &'a Entry) -> BoxFuture<'a, Result<(), JournalError>> {
         self.add_to_log(id, entry).boxed()
     }
-}
-
-fn key(pk: String, sk: &str) -> Item {
-    HashMap::from([("pk".to_owned(), V::S(pk)), ("sk".to_owned(), V::S(sk.to_owned()))])
-}
-
-fn millis(at: Timestamp) -> V {
-    V::N(at.millis().to_string())
-}
-
-fn text<T: Serialize>(value: &T) -> Result<V, JournalError> {
-    serde_json::to_string(value).map(V::S).map_err(|error| JournalError::Unreadable(error.to_string()))
-}
-
-fn string<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
-    item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
-}
-
-/// By name, so that a person finds it.
-fn unreadable(item: &Item, why: impl std::fmt::Display) -> JournalError {
-    let [pk, sk] = ["pk", "sk"].map(|name| string(item, name).unwrap_or_default());
-    // Whoever damaged it may have chosen what stands there.
-    JournalError::Unreadable(Text::new(&format!("item `{pk}` `{sk}`: {why}")).to_string())
-}
-
-/// What is there and cannot be read is not taken for nothing: it would be written anew, and what it held be lost.
-fn json<T: DeserializeOwned>(item: &Item, name: &str) -> Result<Option<T>, JournalError> {
-    let Some(value) = item.get(name) else { return Ok(None) };
-    let text = value.as_s().map_err(|_| unreadable(item, format!("`{name}` is no text")))?;
-    serde_json::from_str(text).map(Some).map_err(|error| unreadable(item, format!("`{name}`: {error}")))
-}
-
-fn set(item: &Item, name: &str) -> Result<BTreeSet<String>, JournalError> {
-    let Some(value) = item.get(name) else { return Ok(BTreeSet::new()) };
-    let set = value.as_ss().map_err(|_| unreadable(item, format!("`{name}` is no set of texts")))?;
-    Ok(set.iter().cloned().collect())
-}
-
-/// An item of another version is not guessed at.
-fn checked(item: Item) -> Result<Item, JournalError> {
-    match item.get("schema").and_then(|value| value.as_n().ok()) {
-        Some(schema) if schema != SCHEMA => {
-            Err(unreadable(&item, format!("it has schema {schema}; this version knows {SCHEMA}")))
-        }
-        _ => Ok(item),
-    }
-}
-
-fn record(item: &Item) -> Result<IncidentRecord, JournalError> {
-    let moment = |name: &str| item.get(name).and_then(|value| value.as_n().ok()).and_then(|millis| millis.parse().ok());
-    let opened = moment("opened");
-    let id = string(item, "pk").and_then(|pk| pk.strip_prefix("I#")).and_then(|id| IncidentId::parse(id).ok());
-    let (Some(id), Some(opened)) = (id, opened) else {
-        return Err(unreadable(item, "an incident without id or time"));
-    };
-    Ok(IncidentRecord {
-        id,
-        opened: Timestamp::from_millis(opened),
-        treatment: json(item, "treatment")?,
-        report: json(item, "report")?,
-        told: string(item, "told").map(str::to_owned),
-        at: moment("at").map(Timestamp::from_millis),
-        approval: json(item, "approval")?.unwrap_or_default(),
-        rejected: json(item, "rejected")?,
-        unread: json(item, "unread")?,
-        // For people to read; what cannot be read of it stops nothing.
-        log: set(item, "log").unwrap_or_default(),
-    })
 }

@@ -14,7 +14,10 @@ pub use tallies::{MemoryTallies, Tallies};
 use crate::{
     actions::AnyChange,
     decision::Treatment,
-    domain::{AccountId, GroupId, IncidentId, OutcomeKind, Reason, Region, Report, Target, Timestamp, VpcId, WAITS},
+    domain::{
+        AccountId, GroupId, IncidentId, OutcomeKind, Reason, Region, Report, StepReport, Target, Timestamp, VpcId,
+        WAITS,
+    },
     engine::State,
     survey::Baseline,
 };
@@ -207,10 +210,24 @@ impl Rejected {
         Reason::new("rejected", format!("rejected by {}: {}", self.by, self.because))
     }
 
+    /// Whether all that waits in the report was rejected with it, by the one that people know.
+    pub fn covers(&self, report: &Report, known: Option<&Report>) -> bool {
+        let no = self.state();
+        let is_rejected = |step: &StepReport| {
+            let is_it = |old: &StepReport| old.action == step.action && old.target == step.target && old.state == no;
+            known.is_some_and(|known| known.steps.iter().any(is_it))
+        };
+        report.steps.iter().filter(|step| step.state.starts_with(WAITS)).all(is_rejected)
+    }
+
+    fn state(&self) -> String {
+        format!("rejected by {}", self.by)
+    }
+
     /// Its steps wait no longer; what was done beside them stands.
     pub fn taken_out_of(&self, mut report: Report) -> Report {
         for step in report.steps.iter_mut().filter(|step| step.state.starts_with(WAITS)) {
-            step.state = format!("rejected by {}", self.by);
+            step.state = self.state();
         }
         if report.outcome.kind != OutcomeKind::AwaitingApproval {
             report.outcome.reasons.push(self.reason());
@@ -257,6 +274,11 @@ impl Approved {
 }
 
 impl Approval {
+    /// What was approved last, be it over by now.
+    pub fn newest(&self) -> Option<&Approved> {
+        self.plan.iter().chain(self.offers.values()).max_by_key(|approved| approved.at)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.plan.is_none() && self.offers.is_empty()
     }

@@ -16,6 +16,9 @@ pub struct PolicyVersion {
     pub version: u32,
     /// YAML; `None` where the item was edited by hand and holds none.
     pub text: Option<String>,
+    /// Why the item cannot be read, where it cannot.
+    #[serde(skip)]
+    pub unreadable: Option<String>,
     /// The ARN of whoever put it.
     pub by: String,
     pub at: Timestamp,

@@ -2,7 +2,7 @@
 //! Pure: made of the report alone.
 #![forbid(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use crate::domain::{OutcomeKind, Report, Severity, StepReport, Text, Timestamp};
+use crate::domain::{OutcomeKind, Report, Severity, StepReport, TOO_OFTEN, Text, Timestamp};
 use crate::{playbooks::ROOT_USED, policy::Pause};
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -143,6 +143,12 @@ fn body(report: &Report) -> String {
     line(&mut text, &format!("{}: {target}", verdict(report.outcome.kind)));
     for reason in &report.outcome.reasons {
         line(&mut text, &format!("  {reason}"));
+    }
+
+    if let (Some(incident), true) = (&report.incident, report.is_waiting()) {
+        heading(&mut text, "WHAT YOU DECIDE");
+        line(&mut text, &format!("  cordon approve {incident}"));
+        line(&mut text, &format!("  cordon reject {incident} --because '…'"));
     }
 
     heading(&mut text, "WHAT HAPPENED");
@@ -302,7 +308,7 @@ fn urgency(report: &Report) -> &'static str {
         .outcome
         .reasons
         .iter()
-        .any(|reason| matches!(reason.code.as_ref(), "own-principal" | "break-glass" | ROOT_USED));
+        .any(|reason| matches!(reason.code.as_ref(), "own-principal" | "break-glass" | ROOT_USED | TOO_OFTEN));
     // What is Critical and contained by nobody, a person must act upon.
     let left_to_people = report.outcome.kind == OutcomeKind::Observed
         && report.severity == Some(Severity::Critical)
@@ -313,7 +319,7 @@ fn urgency(report: &Report) -> &'static str {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::domain::{IncidentId, Outcome, Reason, ResidualRisk, Text, Way};
+    use crate::domain::{IncidentId, Outcome, Reason, ResidualRisk, Text, WAITS, Way};
 
     pub fn report(kind: OutcomeKind) -> Report {
         Report {
@@ -382,6 +388,23 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn whoever_is_asked_reads_how_to_answer() {
+        let mut partly = report(OutcomeKind::PartiallyContained);
+        partly.steps[0].state = format!("{WAITS}: only healthy target");
+        for (report, is_asked) in [
+            (report(OutcomeKind::AwaitingApproval), true),
+            (partly, true),
+            (report(OutcomeKind::Contained), false),
+            (report(OutcomeKind::Observed), false),
+        ] {
+            let body = Notification::of(&report).body;
+            for command in ["  cordon approve amber-otter-k7m2q\n", "  cordon reject amber-otter-k7m2q --because"] {
+                assert_eq!(body.contains(command), is_asked, "{} {body}", report.outcome.kind);
+            }
+        }
+    }
+
+    #[test]
     fn a_dry_run_says_that_nothing_was_changed() {
         let notification = Notification::of(&report(OutcomeKind::Observed));
         assert!(notification.body.contains("WHAT WOULD BE DONE (nothing was changed)"));
@@ -415,6 +438,11 @@ pub(super) mod tests {
             let report = Report { severity: Some(severity), ..report(kind) };
             assert_eq!(Notification::of(&report).attributes["urgency"], urgency, "{kind} {severity}");
         }
+        // Somebody is in there, and undoes it.
+        let mut fought = Report { severity: Some(Severity::Medium), ..report(OutcomeKind::PartiallyContained) };
+        assert_eq!(Notification::of(&fought).attributes["urgency"], "notice");
+        fought.outcome.reasons.push(Reason::new(TOO_OFTEN, "eni-0000000a: now sg-1"));
+        assert_eq!(Notification::of(&fought).attributes["urgency"], "page");
         let own = Outcome::because(OutcomeKind::Declined, "own-principal", "ours");
         assert_eq!(
             Notification::of(&Report { outcome: own, severity: Some(Severity::Low), ..report(OutcomeKind::Declined) })

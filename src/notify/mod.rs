@@ -5,7 +5,7 @@ mod news;
 mod sns;
 
 pub use message::Notification;
-pub use news::{News, unread};
+pub use news::{News, stem, unread};
 pub use sns::SnsNotifier;
 
 use futures::future::BoxFuture;

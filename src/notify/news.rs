@@ -4,7 +4,7 @@
 
 use super::Notification;
 use crate::{
-    domain::{HELD_BACK, OutcomeKind, Report, Severity, StepReport, Way, fingerprint},
+    domain::{HELD_BACK, OutcomeKind, PLAN_CHANGED, Report, Severity, StepReport, Way, fingerprint},
     playbooks::AS_IN_BASELINE,
 };
 use std::collections::BTreeSet;
@@ -25,8 +25,13 @@ impl News {
         if !opens(report).is_subset(&opens(told)) {
             return Self::Something;
         }
+        // Whoever agreed to a plan hears that another came of it.
+        if is_changed(report) && !is_changed(told) {
+            return Self::Something;
+        }
         if Notification::digest(report) == Notification::digest(told) {
-            return Self::Nothing;
+            let stems = |report| unread(report).map(stem).collect::<BTreeSet<_>>();
+            return if stems(report).is_subset(&stems(told)) { Self::Nothing } else { Self::Unread };
         }
         let is_held =
             |report: &Report| matches!(report.outcome.kind, OutcomeKind::Contained | OutcomeKind::PartiallyContained);
@@ -47,6 +52,10 @@ pub fn unread(report: &Report) -> impl Iterator<Item = &str> {
 
 fn is_unread(report: &Report) -> bool {
     unread(report).next().is_some()
+}
+
+fn is_changed(report: &Report) -> bool {
+    report.outcome.reasons.iter().any(|reason| reason.code == PLAN_CHANGED)
 }
 
 fn opens(report: &Report) -> BTreeSet<&str> {
@@ -88,7 +97,7 @@ impl Notification {
 }
 
 /// What is open, without why: an ARN has colons too, a space follows none of them.
-fn stem(text: &str) -> &str {
+pub fn stem(text: &str) -> &str {
     text.split(": ").next().unwrap_or(text)
 }
 
@@ -101,7 +110,7 @@ fn kind(state: &str) -> &str {
 mod tests {
     use super::*;
     use crate::{
-        domain::{ResidualRisk, Text, WAITS},
+        domain::{Reason, ResidualRisk, Text, WAITS},
         notify::message::tests::report,
     };
 
@@ -129,6 +138,12 @@ mod tests {
         for (report, what) in [(&opened, "opened"), (&failed, "failed"), (&more, "more")] {
             assert_eq!(News::of(report, &told), News::Something, "{what}");
         }
+        let other = with(PartiallyContained, Way::Unread, "session s of role r");
+        assert_eq!(News::of(&other, &unread), News::Unread, "people know of another thing");
+        let mut changed = unread.clone();
+        changed.outcome.reasons.push(Reason::new(PLAN_CHANGED, "one is not there"));
+        assert_eq!(News::of(&changed, &told), News::Something, "an approval was not followed");
+        assert_eq!(News::of(&changed, &changed), News::Nothing);
         // The question that a blind look does not see is still asked.
         assert_eq!(News::of(&unread, &more), News::Unread);
     }

@@ -44,17 +44,17 @@ pub fn deny(handed: Option<&HandedOn>, plan: &mut Plan) {
             Found::Elsewhere(account) => risk(Way::Open, format!("{made} in account {account}: contain it there")),
             Found::Gone => {}
             Found::Unreadable(deny, error) => {
-                let way = Way::of_unread(error.is_passing());
+                // Known to be alive, and never seen denied.
                 let text = format!("{made} and is not denied: {error}");
                 let Some(deny) = deny else {
-                    risk(way, text);
+                    risk(Way::Open, text);
                     continue;
                 };
                 let again = format!("session {session} of {role}, denied before, could not be read again: {error}");
                 plan.unless_held.push(UnlessHeld {
                     key: denied(deny, PolicyState::Absent).shown().key(),
-                    open: ResidualRisk { way, text },
-                    held: ResidualRisk { way, text: again },
+                    open: ResidualRisk { way: Way::Open, text },
+                    held: ResidualRisk { way: Way::of_unread(error.is_passing()), text: again },
                 });
             }
         }

@@ -89,10 +89,7 @@ impl Playbook for HostileAddress {
         for member in &found.members {
             match member {
                 Ok((target, Member::Absent)) if found.others >= OWN_NUMBERS as usize => {
-                    let why = format!(
-                        "{} addresses are held already, and set {} takes no more of them",
-                        found.others, target.set
-                    );
+                    let why = format!("set {} takes no more addresses: {} are held already", target.set, found.others);
                     plan.refused.push(Refusal::new("set-full", why));
                 }
                 Ok((target, before)) => {

@@ -2,8 +2,8 @@
 
 use super::{
     Occasion, Responder, Retry,
-    operators::Places,
-    told::{after_passage, changed_since, held_back, report},
+    operators::{Places, Undoers},
+    told::{after_passage, changed_since, held_back, name_undoers, report},
 };
 use crate::{
     analyst::{Survey, SurveyFailed, Surveyed, allowed, nothing_new, plan},
@@ -202,9 +202,8 @@ impl Responder {
     ) -> Result<Report, Retry> {
         let report = match surveyed? {
             Ok(survey) => self.cut(case, occasion, worker, course, survey).await?,
-            Err(outcome) => self.without_facts(case, worker, course, outcome).await?,
+            Err(outcome) => self.without_facts((case, occasion), worker, course, outcome).await?,
         };
-        let report = self.unless_rejected(case, report).await?;
         if case.part_of.is_none() {
             self.tell_once(&report).await?;
         }
@@ -214,7 +213,7 @@ impl Responder {
     /// The target is away, or cannot be read. What is held of it is still held, and is looked at by itself.
     async fn without_facts(
         &self,
-        case: &Treatment,
+        (case, occasion): (&Treatment, &Occasion),
         worker: &Worker<'_>,
         course: &mut Course,
         outcome: Outcome,
@@ -222,10 +221,11 @@ impl Responder {
         if course.is_empty() {
             return Ok(case.report(outcome));
         }
-        let undone = worker.look_after(course, &course.unnamed(&Plan::default())).await?;
+        let (undone, undoers) = self.look_after((case, occasion), worker, course, &Plan::default()).await?;
         worker.write(course).await?;
         worker.finish(course).await?;
-        let stands = report(case, course, &Plan::default(), &[], &undone, None);
+        let mut stands = report(case, course, &Plan::default(), &[], &undone, None);
+        name_undoers(&mut stands, &undoers);
         let reasons = outcome.reasons.into_iter().chain(stands.outcome.reasons.iter().cloned()).collect();
         Ok(Report { outcome: Outcome::new(stands.outcome.kind, reasons), ..stands })
     }
@@ -279,8 +279,10 @@ impl Responder {
         let costs = case.mode == Mode::Contain && !is_approved && !course.is_begun();
         // What a person asked for is looked after as what was found: three times, and no more for each look.
         let begins = is_new || first.steps.iter().any(|step| step.is_asked_for && !course.knows(&step.change));
+        let mut undoers = Undoers::new();
         if *occasion != Occasion::Delivery {
-            self.leave_to_operators(course, &first, allowed(&first, &verdicts)).await?;
+            let drifted = course.drifted(allowed(&first, &verdicts), self.now());
+            undoers = self.leave_to_operators(course, &first, drifted).await?;
         }
         let mut undone = course.renew(allowed(&first, &verdicts), self.now(), case.evidence_from)?;
         course.saw_held_back(held_back(&first, &verdicts).map(|(change, _)| change), self.now());
@@ -369,7 +371,9 @@ impl Responder {
         };
         undone.extend(course.take_in(&second, allowed(&plan, &verdicts), self.now(), case.evidence_from)?);
         worker.adopt(course).await?;
-        undone.extend(worker.look_after(course, &course.unnamed(&plan)).await?);
+        let (again, others) = self.look_after((case, occasion), worker, course, &plan).await?;
+        undone.extend(again);
+        undoers.extend(others);
         let acts = journalled || !course.is_idle() || course.has_unwritten();
         if acts && !journalled {
             let written;
@@ -390,9 +394,13 @@ impl Responder {
                 passage = Some(passed);
             }
             worker.finish(course).await?;
+            if course.doubt() {
+                worker.finish(course).await?;
+            }
         }
         let looked = if acts && begins { self.investigate(case).await } else { Ok(None) };
         let mut report = report(case, course, &plan, &verdicts, &undone, sent);
+        name_undoers(&mut report, &undoers);
         match looked {
             Ok(found) => report.investigation = found,
             Err(why) => report.residual.push(ResidualRisk { way: Way::Unseen, text: why }),
@@ -404,10 +412,12 @@ impl Responder {
         }
         report.release = (self.journal().is_durable() && !course.is_empty())
             .then(|| format!("cordon release {}", course.known_as()));
+        let report = self.unless_rejected(case, report).await?;
+        // Whoever holds it too is known to a release, whether people are told of it or not.
+        if !acts && course.has_new_holder() {
+            worker.write(course).await?;
+        }
         if case.part_of.is_some() {
-            if !acts && course.has_new_holder() {
-                worker.write(course).await?;
-            }
             return Ok(report);
         }
         if !plan.asked_again.is_empty() {
@@ -417,9 +427,6 @@ impl Responder {
             self.keep(course.known_as(), &report, None).await?;
         } else if !acts && self.is_told(&report).await? {
             self.keep_offers(&report).await?;
-            if course.has_new_holder() {
-                worker.write(course).await?;
-            }
             let outcome = Outcome::because(OutcomeKind::Joined, "nothing-new", nothing_new(course.known_as()));
             return Ok(Report { outcome, ..report });
         }

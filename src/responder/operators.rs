@@ -2,25 +2,30 @@
 
 use super::{Occasion, Responder, Retry};
 use crate::{
-    actions::AnyChange,
     analyst::made_mark,
     aws::AwsError,
     decision::Treatment,
     domain::{Investigation, Reason, Report},
-    engine::{Course, changed_by},
+    engine::{Course, Undone, Worker, changed_by, is_contained},
     journal::{Approval, IncidentRecord, JournalError},
     playbooks::Plan,
-    policy::{Budget, Subject},
+    policy::{Budget, Mode},
     survey::investigate,
 };
 use futures::future::join_all;
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// How long a recheck waits for CloudTrail's word before it contains again.
 const MOST_LOOKING: Duration = Duration::from_secs(2);
 
 /// So long what he made is told from what others made.
 const MADE_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Who undid a step, by its key.
+pub(super) type Undoers = BTreeMap<String, String>;
 
 /// What was taken, and why a person must be asked instead.
 #[derive(Debug, Default)]
@@ -146,35 +151,62 @@ impl Responder {
     }
 
     /// What an operator has changed by hand since is his, as far as CloudTrail knows already; what it does not know is contained again.
-    pub(super) async fn leave_to_operators<'c>(
+    /// Returns who else has undone what.
+    pub(super) async fn leave_to_operators(
         &self,
         course: &mut Course,
         plan: &Plan,
-        fresh: impl Iterator<Item = (u8, &'c AnyChange)>,
-    ) -> Result<(), Retry> {
-        let drifted = course.drifted(fresh, self.now());
+        undone: Vec<Undone>,
+    ) -> Result<Undoers, Retry> {
         let rules = self.analyst.rules.last();
-        let is_stranger = |who: &Subject| !plan.steps.iter().any(|step| step.subject.unique_id == who.unique_id);
         let authors = {
             let course = &*course;
-            let one = |change: &'_ AnyChange| {
-                let change = change.clone();
-                async move { changed_by(&self.analyst.aws, &change, course).await }
-            };
-            let looked = join_all(drifted.iter().map(one));
+            let looked = join_all(undone.iter().map(|undone| changed_by(&self.analyst.aws, &undone.change, course)));
             tokio::time::timeout(MOST_LOOKING, looked).await.unwrap_or_default()
         };
-        for (change, author) in drifted.iter().zip(authors) {
+        let mut others = Undoers::new();
+        for (undone, author) in undone.iter().zip(authors) {
+            let key = undone.change.shown().key();
             match author {
-                // INVARIANT: who is contained releases nothing, whoever he is.
-                Ok(Some(author)) if is_stranger(&author.subject) && rules.policy.is_operator(&author.subject) => {
-                    tracing::info!(step = change.shown().key(), by = %author, "put back by hand");
-                    course.put_back_by_hand(change, &author.to_string(), self.now())?;
+                Ok(Some(author)) => {
+                    let who = &author.subject;
+                    let is_planned = plan.steps.iter().any(|step| step.subject.unique_id == who.unique_id);
+                    // INVARIANT: who is contained releases nothing, whoever he is.
+                    let is_stranger = !is_planned && !is_contained(course, who);
+                    if is_stranger && rules.policy.is_operator(who) {
+                        tracing::info!(step = key, by = %author, "put back by hand");
+                        course.put_back_by_hand(undone, &author.to_string(), self.now())?;
+                    } else {
+                        others.insert(key, author.to_string());
+                    }
                 }
-                Ok(_) => {}
-                Err(error) => tracing::warn!(step = change.shown().key(), %error, "who undid it is not known"),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(step = key, %error, "who undid it is not known"),
             }
         }
-        Ok(())
+        Ok(others)
+    }
+
+    /// Looks at what the plan does not name any more: what was undone is contained again, but for what operators undid. Returns in words what
+    /// was contained again, and who undid it.
+    pub(super) async fn look_after(
+        &self,
+        (case, occasion): (&Treatment, &Occasion),
+        worker: &Worker<'_>,
+        course: &mut Course,
+        plan: &Plan,
+    ) -> Result<(Vec<String>, Undoers), Retry> {
+        let unnamed = course.unnamed(plan);
+        let sights = worker.look_at(course, &unnamed).await;
+        let (mut again, mut others) = (Vec::new(), Undoers::new());
+        if *occasion != Occasion::Delivery {
+            let undone = course.undone(unnamed.iter().copied().zip(&sights), self.now());
+            others = self.leave_to_operators(course, plan, undone).await?;
+        }
+        let left: BTreeSet<usize> = course.unnamed(plan).into_iter().collect();
+        for (n, sight) in unnamed.into_iter().zip(sights).filter(|(n, _)| left.contains(n)) {
+            again.extend(course.saw_unnamed(n, sight, case.mode != Mode::Observe, self.now())?);
+        }
+        Ok((again, others))
     }
 }

@@ -1,6 +1,6 @@
 //! An incident with several targets: each is looked at by itself, and people hear of all of them at once.
 
-use super::{Occasion, Responder, Retry};
+use super::{Occasion, Responder, Retry, told::AGAIN};
 use crate::{
     analyst::{SurveyFailed, merge},
     decision::Treatment,
@@ -81,7 +81,7 @@ impl Responder {
         let says = |code: &str| {
             reports.iter().flat_map(|(_, report)| &report.outcome.reasons).any(|reason| reason.code == code)
         };
-        let undone = says("contained-again");
+        let undone = says(AGAIN);
         // Whoever works on one of them tells of it, or the look that was put back for it does.
         if !is_delivery && says("worked-on") && !undone {
             let why = "another delivery works on one of its targets and takes this look in";

@@ -6,7 +6,7 @@ use crate::{
     analyst::SurveyFailed,
     aws::{AwsError, classify},
     domain::{IncidentId, OutcomeKind, Reason, Report, Target, Timestamp, VpcId},
-    journal::IncidentRecord,
+    journal::{Approved, IncidentRecord},
     notify::Notification,
     policy::Mode,
 };
@@ -147,7 +147,14 @@ impl Responder {
             report = self.observe_all(&case).await?;
         }
         if report.is_waiting() {
-            let why = format!("asked before, at {asked}, and nobody has answered");
+            let why = match record.approval.newest() {
+                Some(Approved { by, at, .. }) if *at >= asked => {
+                    format!(
+                        "asked before, at {asked}; what {by} approved at {at} was not done in its time, and counts no more"
+                    )
+                }
+                _ => format!("asked before, at {asked}, and nobody has answered"),
+            };
             report.outcome.reasons.insert(0, Reason::new("asked-again", why));
         }
         self.tell(&report).await
@@ -193,7 +200,8 @@ impl Responder {
     /// A group in every VPC ahead, so that the cut does not have to make it.
     async fn prepare(&self, swept: &mut Swept) -> Result<(), AwsError> {
         let aws = &self.analyst.aws;
-        let Some(region) = aws.home() else { return Ok(()) };
+        // Whoever only looks changes nothing, not even this.
+        let Some(region) = aws.home().filter(|_| self.analyst.ceiling != Mode::Observe) else { return Ok(()) };
         let account = &aws.identity().await?.account;
         aws.quarantine.forget();
         let mut pages = aws.ec2(&region).describe_vpcs().into_paginator().items().send();

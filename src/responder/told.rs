@@ -5,13 +5,17 @@ use crate::{
     actions::AnyChange,
     analyst::{advice, more, offers, residual, shown, waiting, why, withheld},
     decision::Treatment,
-    domain::{Outcome, Reason, Report, ResidualRisk, Way},
+    domain::{Outcome, PLAN_CHANGED, Reason, Report, ResidualRisk, TOO_OFTEN, Way},
     engine::{Course, HeldBack, MOST_AGAIN, State, outcome},
     guard::Verdict,
     journal::Approved,
-    playbooks::{self, ESTABLISHED, Plan, PlannedStep, UnlessHeld},
+    playbooks::{self, ESTABLISHED, Plan, PlannedStep},
     recheck::Sent,
 };
+use std::collections::BTreeMap;
+
+pub const AGAIN: &str = "contained-again";
+const NOT_AGAIN: &str = "not-contained-again";
 
 /// The steps that guards hold back, and how.
 pub fn held_back<'p>(plan: &'p Plan, verdicts: &'p [Verdict]) -> impl Iterator<Item = (&'p AnyChange, HeldBack)> {
@@ -32,14 +36,7 @@ pub fn report(
     undone: &[String],
     sent: Option<Sent>,
 ) -> Report {
-    let mut residual = residual(case, plan);
-    let in_place = course.held();
-    for UnlessHeld { key, open, held } in &plan.unless_held {
-        if in_place.contains(key) {
-            residual.retain(|risk| risk != open);
-            residual.push(held.clone());
-        }
-    }
+    let mut residual = residual(case, plan, &course.held());
     if let Some(Sent::NotAll(why)) = sent {
         let text = format!("nothing looks again whether it stays so: {why}");
         residual.push(ResidualRisk { way: Way::Unseen, text });
@@ -53,7 +50,7 @@ pub fn report(
         .collect();
     let open = held.len() + residual.iter().filter(|risk| risk.way.is_open()).count();
     let mut reasons: Vec<Reason> =
-        undone.iter().map(|what| Reason::new("contained-again", format!("somebody had undone it: {what}"))).collect();
+        undone.iter().map(|what| Reason::new(AGAIN, format!("somebody had undone it: {what}"))).collect();
     for (change, task) in course.steps() {
         let key = change.shown().key();
         match &task.state {
@@ -61,12 +58,12 @@ pub fn report(
             State::Drifted { shown } => {
                 let (code, why) = match task.again().len() >= MOST_AGAIN {
                     true => (
-                        "contained-too-often",
+                        TOO_OFTEN,
                         format!(
                             "it was contained again {MOST_AGAIN} times within an hour and is left to people until then"
                         ),
                     ),
-                    false => ("not-contained-again", "what may be done now does not contain it again".to_owned()),
+                    false => (NOT_AGAIN, "what may be done now does not contain it again".to_owned()),
                 };
                 reasons.push(Reason::new(code, format!("{key}: now {shown}; {why}")));
             }
@@ -77,10 +74,8 @@ pub fn report(
         }
     }
     if course.left_out() > 0 {
-        let text = format!(
-            "{} things more are not contained: the journal of one target has no room for them",
-            course.left_out()
-        );
+        let text =
+            format!("more is not contained than the journal of one target has room for: {} things", course.left_out());
         residual.push(ResidualRisk { way: Way::Open, text });
     }
     let open = open + usize::from(course.left_out() > 0);
@@ -115,6 +110,7 @@ pub fn report(
         advice: advice(case, plan),
         ..case.report(Outcome::new(kind, reasons))
     }
+    .bounded()
 }
 
 /// What an approved plan was, and is not any more.
@@ -126,9 +122,21 @@ pub fn changed_since(approved: &Approved, report: &Report) -> Reason {
     let changes: Vec<String> = new.chain(gone).collect();
     let changes = if changes.is_empty() { "its steps are others".to_owned() } else { changes.join("; ") };
     Reason::new(
-        "plan-changed",
+        PLAN_CHANGED,
         format!("what {} approved at {} is not the plan any more: {changes}", approved.by, approved.at),
     )
+}
+
+/// Who has undone what is in the reasons, as far as CloudTrail knows.
+pub fn name_undoers(report: &mut Report, undoers: &BTreeMap<String, String>) {
+    let is_undone = |code: &str| matches!(code, AGAIN | TOO_OFTEN | NOT_AGAIN);
+    for reason in report.outcome.reasons.iter_mut().filter(|reason| is_undone(&reason.code)) {
+        // What was undone comes first in the text, and a space follows no key's colons.
+        let who = undoers.iter().find(|(key, _)| reason.text.contains(&format!("{key}: ")));
+        if let Some((_, who)) = who {
+            reason.text.push_str(&format!("; by CloudTrail {who} did it"));
+        }
+    }
 }
 
 /// What is known of connections from before the cut, now that a passage was made or not.

@@ -2,6 +2,7 @@
 
 use crate::lab::{Lab, Setup, differences, kind, undeclared};
 use anyhow::{Context, Result};
+use cordon::domain::Timestamp;
 use cordon_support::{Fault, How, Lasting, Match, When};
 use serde_json::{Value, json};
 
@@ -106,26 +107,54 @@ async fn what_was_observed_first_is_looked_after_once_it_is_contained() -> Resul
     Ok(())
 }
 
-/// The profile is taken off the instance, so nothing leads to the role any more, and the deny is deleted.
+/// The profile is taken off the instance, so nothing leads to the role any more, and the deny is deleted: by somebody, by an operator, or
+/// while Cordon only looks.
 #[tokio::test]
 async fn a_deny_that_nothing_leads_to_any_more_is_looked_after_too() -> Result<()> {
-    let lab = Lab::durable().await?;
-    let report = lab.deliver(&lab.event("instance-c2-network")?).await?;
-    let (instance, role) = (lab.id("/victim/instance").to_owned(), lab.id("/victim/role/name").to_owned());
-    let found = lab.call("ec2", "describe_iam_instance_profile_associations", json!({})).await?;
-    let found = found["IamInstanceProfileAssociations"].as_array().unwrap();
-    let association = found.iter().find(|each| each["InstanceId"] == json!(instance)).context("no association")?;
-    let association = json!({"AssociationId": association["AssociationId"]});
-    lab.call("ec2", "disassociate_iam_instance_profile", association).await?;
-    let step =
-        report["steps"].as_array().unwrap().iter().find(|step| step["action"] == "iam.role.session-deny").unwrap();
-    let name = step["undo"].as_str().unwrap().rsplit(' ').next().unwrap();
-    lab.call("iam", "delete_role_policy", json!({"RoleName": role, "PolicyName": name})).await?;
-    lab.messages().await?;
-    lab.recheck(&incident(&report)).await?;
-    assert!(lab.dump().await?["roles"].to_string().contains("CordonDenySession"));
-    let [mail] = lab.messages().await?.try_into().unwrap();
-    assert!(mail["Message"].as_str().unwrap().contains("somebody had undone it"), "{mail:#}");
+    const OPERATOR: &str = "AROACKCEVSQ6C2EXAMPLE";
+    for (who, mode) in [("AROAJ2UCCR6DPCEXAMPLE", "contain"), (OPERATOR, "contain"), ("", "observe")] {
+        let mut lab = Lab::durable().await?;
+        let policy = format!("version: 1\noperators:\n  - unique-id: {OPERATOR}\n");
+        lab.restart_with("contain", Some(&policy)).await?;
+        let report = lab.deliver(&lab.event("instance-c2-network")?).await?;
+        let (instance, role) = (lab.id("/victim/instance").to_owned(), lab.id("/victim/role/name").to_owned());
+        let found = lab.call("ec2", "describe_iam_instance_profile_associations", json!({})).await?;
+        let found = found["IamInstanceProfileAssociations"].as_array().unwrap();
+        let association = found.iter().find(|each| each["InstanceId"] == json!(instance)).context("no association")?;
+        let association = json!({"AssociationId": association["AssociationId"]});
+        lab.call("ec2", "disassociate_iam_instance_profile", association).await?;
+        let steps = report["steps"].as_array().unwrap();
+        let step = steps.iter().find(|step| step["action"] == "iam.role.session-deny").unwrap();
+        let name = step["undo"].as_str().unwrap().rsplit(' ').next().unwrap();
+        let call = json!({"RoleName": role, "PolicyName": name});
+        lab.call("iam", "delete_role_policy", call).await?;
+        if !who.is_empty() {
+            let at = Timestamp::from_millis(lab.clock.now_ms() + 1_000).to_string();
+            let record = json!({"eventName": "DeleteRolePolicy", "eventTime": at,
+                "requestParameters": {"roleName": role, "policyName": name},
+                "userIdentity": {"type": "AssumedRole", "principalId": format!("{who}:jane"), "arn": "arn:aws:sts::111122223333:assumed-role/people/jane"}});
+            lab.recorded(json!({"EventName": "DeleteRolePolicy", "EventTime": at, "Username": "jane",
+                "Resources": [{"ResourceName": role}], "CloudTrailEvent": record}))
+                .await?;
+        }
+        lab.messages().await?;
+        lab.restart_with(mode, Some(&policy)).await?;
+        lab.proxy.clear();
+        lab.recheck(&incident(&report)).await?;
+        let is_stranger = who != OPERATOR && mode == "contain";
+        assert_eq!(lab.dump().await?["roles"].to_string().contains("CordonDenySession"), is_stranger, "{who} {mode}");
+        assert_eq!(lab.changes().is_empty(), !is_stranger, "{who} {mode}: {:?}", lab.changes());
+        let [mail] = lab.messages().await?.try_into().unwrap();
+        let text = mail["Message"].as_str().unwrap();
+        let jane = "arn:aws:sts::111122223333:assumed-role/people/jane";
+        let said = match (who, mode) {
+            (_, "observe") => "what may be done now does not contain it again".to_owned(),
+            (OPERATOR, _) => format!("by {jane}"),
+            _ => format!("by CloudTrail {jane}"),
+        };
+        assert!(text.contains(&said), "{who} {mode}: {text}");
+        assert_eq!(text.contains("somebody had undone it"), is_stranger, "{text}");
+    }
     Ok(())
 }
 

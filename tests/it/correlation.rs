@@ -2,7 +2,7 @@
 
 use crate::lab::{Lab, Setup, codes, kind};
 use anyhow::Result;
-use cordon_support::{Answer, Match, When};
+use cordon_support::{Answer, Fault, How, Lasting, Match, When};
 use serde_json::{Value, json};
 
 async fn approving() -> Result<Lab> {
@@ -149,5 +149,27 @@ async fn what_was_released_is_not_asked_about_again() -> Result<()> {
     let report = lab.deliver(&lab.newer(&event)?).await?;
     assert_eq!(kind(&report), "AwaitingApproval", "{report:#}");
     assert_eq!(lab.messages().await?.len(), 1);
+    Ok(())
+}
+
+/// What the second one's look told was news; it holds all the same.
+#[tokio::test]
+async fn a_second_incident_holds_too_though_its_look_was_news() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let at = Match::operation("LookupEvents");
+    lab.proxy.fail(Fault { at, when: When::Before, how: How::Throttled, lasting: Lasting::Throughout });
+    let first = lab.deliver(&lab.event("key-used-from-outside")?).await?;
+    assert_eq!(kind(&first), "PartiallyContained", "{first:#}");
+    lab.proxy.heal();
+    let mut elsewhere = lab.event("key-used-from-outside")?;
+    elsewhere["region"] = json!("eu-west-1");
+    elsewhere["detail"]["region"] = json!("eu-west-1");
+    let second = lab.deliver(&elsewhere).await?;
+    assert_eq!((kind(&second), lab.messages().await?.len()), ("Contained", 2), "{second:#}");
+    lab.proxy.clear();
+    let code = lab.cordon(&["release", incident(&first), "--reactivate-keys"]).await?.status.code();
+    assert_eq!((code, lab.changes()), (Some(3), Vec::new()), "held by the other");
+    let second = lab.incident_of(&elsewhere)?;
+    assert_eq!(lab.cordon(&["release", &second, "--reactivate-keys"]).await?.status.code(), Some(0));
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Sessions that contained credentials made: each is denied by itself, and what could not be looked up is said.
 
-use crate::lab::{Lab, differences, kind, undeclared};
+use crate::lab::{Lab, Setup, differences, kind, undeclared};
 use anyhow::Result;
 use cordon_support::{Fault, How, Lasting, Match, When, samples};
 use serde_json::{Value, json};
@@ -172,5 +172,90 @@ async fn a_session_that_is_known_later_is_denied_later() -> Result<()> {
     assert_eq!((kind(&report), lab.changes()), ("Joined", Vec::new()), "{report:#}");
     release(&lab, &report).await?;
     assert!(!lab.dump().await?["roles"].to_string().contains("loot"));
+    Ok(())
+}
+
+fn blind(operation: &str, occurrence: Option<u32>) -> Fault {
+    let at = Match { operation: operation.to_owned(), resource: None, occurrence };
+    Fault { at, when: When::Before, how: How::Throttled, lasting: Lasting::Throughout }
+}
+
+/// That a session is alive is known, though its role cannot be read: people do not wait for that.
+#[tokio::test]
+async fn a_session_that_comes_to_light_is_told_though_its_role_cannot_be_read() -> Result<()> {
+    let lab = Lab::durable().await?;
+    assert_eq!(kind(&lab.deliver(&lab.event("key-used-from-outside")?).await?), "Contained");
+    lab.messages().await?;
+    lab.handed_on("/role_app", "loot").await?;
+    lab.proxy.fail(blind("GetRole", None));
+    lab.sweep().await?;
+    let [mail] = lab.messages().await?.try_into().unwrap();
+    let text = mail["Message"].as_str().unwrap();
+    assert!(text.contains("OPEN: session loot of") && text.contains("is not denied"), "{text}");
+    lab.sweep().await?;
+    assert_eq!(outcomes(&lab).await?, Vec::<String>::new());
+    lab.proxy.heal();
+    lab.sweep().await?;
+    assert_eq!(outcomes(&lab).await?, ["Contained"]);
+    Ok(())
+}
+
+/// What a person said no to stays so, also where a look sees less of it than he saw.
+#[tokio::test]
+async fn a_no_holds_though_a_look_fails_and_what_stays_unread_is_told_all_the_same() -> Result<()> {
+    let lab = Lab::durable().await?;
+    lab.put_policy("protections:\n  - {tag: {key: tier, value: core}, because: customers notice}\n").await?;
+    let tag = json!({"RoleName": lab.id("/role_app/name"), "Tags": [{"Key": "tier", "Value": "core"}]});
+    lab.call("iam", "tag_role", tag).await?;
+    lab.handed_on_by(lab.id("/user/keys/0"), "/role_app", "asked").await?;
+    lab.handed_on_by(lab.id("/user/keys/1"), "/role_deploy", "denied").await?;
+    let report = lab.deliver(&lab.event("key-used-from-outside")?).await?;
+    assert_eq!(kind(&report), "PartiallyContained", "{report:#}");
+    let incident = report["incident"].as_str().unwrap();
+    assert!(lab.cordon(&["reject", incident, "--because", "customers"]).await?.status.success());
+    lab.sweep().await?;
+    lab.messages().await?;
+    let nothing: Vec<String> = Vec::new();
+    for _ in 0..2 {
+        lab.proxy.clear();
+        lab.proxy.fail(blind("LookupEvents", Some(2)));
+        lab.sweep().await?;
+        assert_eq!(outcomes(&lab).await?, nothing, "of one key: {:#}", lab.shown(incident).await?);
+        lab.proxy.heal();
+        lab.sweep().await?;
+        assert_eq!(outcomes(&lab).await?, nothing);
+    }
+    lab.proxy.fail(blind("LookupEvents", None));
+    for minutes in [0, 20, 20] {
+        assert_eq!(outcomes(&lab).await?, nothing);
+        lab.clock.advance(Duration::from_secs(minutes * 60))?;
+        lab.sweep().await?;
+    }
+    assert_eq!(outcomes(&lab).await?, ["PartiallyContained"], "for forty minutes");
+    let shown = lab.shown(incident).await?;
+    assert!(!shown["incident"]["report"]["steps"].to_string().contains("waits for approval"), "{shown:#}");
+    Ok(())
+}
+
+/// Whoever agreed to a plan hears that it was not followed, though only a look that failed made it another.
+#[tokio::test]
+async fn an_approval_that_a_blind_look_does_not_follow_is_told() -> Result<()> {
+    let lab = Lab::new(Setup { durable: true, mode: Some("approve"), ..Setup::default() }).await?;
+    lab.handed_on("/role_app", "loot").await?;
+    let report = lab.deliver(&lab.event("key-used-from-outside")?).await?;
+    assert_eq!(kind(&report), "AwaitingApproval", "{report:#}");
+    let incident = report["incident"].as_str().unwrap();
+    lab.messages().await?;
+    assert!(lab.cordon(&["approve", incident]).await?.status.success());
+    lab.proxy.clear();
+    lab.proxy.fail(blind("LookupEvents", None));
+    lab.recheck(incident).await?;
+    let [mail] = lab.messages().await?.try_into().unwrap();
+    assert!(mail["Message"].as_str().unwrap().contains("is not the plan any more"), "{mail:#}");
+    lab.recheck(incident).await?;
+    assert_eq!((outcomes(&lab).await?, lab.changes()), (Vec::new(), Vec::new()));
+    lab.proxy.heal();
+    lab.recheck(incident).await?;
+    assert_eq!(outcomes(&lab).await?, ["Contained"]);
     Ok(())
 }

@@ -43,6 +43,20 @@ async fn observe_changes_nothing_and_plans_what_contain_then_does() -> Result<()
     Ok(())
 }
 
+/// Nor does a sweep: whoever only looks makes no groups ahead either.
+#[tokio::test]
+async fn observe_changes_nothing_by_a_sweep_either() -> Result<()> {
+    let mut lab = Lab::new(Setup { durable: true, mode: Some("observe"), ..Setup::default() }).await?;
+    lab.deliver(&lab.event("instance-c2-network")?).await?;
+    let before = lab.dump().await?;
+    lab.sweep().await?;
+    assert_eq!((lab.changes(), differences(&before, &lab.dump().await?)), (Vec::new(), Vec::new()));
+    lab.restart("contain").await?;
+    lab.sweep().await?;
+    assert!(lab.changes().iter().any(|change| change.starts_with("CreateSecurityGroup")), "{:?}", lab.changes());
+    Ok(())
+}
+
 #[tokio::test]
 async fn approve_asks_and_changes_nothing() -> Result<()> {
     let lab = Lab::new(Setup { mode: Some("approve"), ..Setup::default() }).await?;

@@ -232,3 +232,31 @@ async fn a_cutoff_of_a_role_is_written_twice_never_moved_back_and_released() -> 
     assert_eq!(undeclared(&before, &lab.dump().await?), Vec::<String>::new());
     Ok(())
 }
+
+/// It is taken off for the stop, and setting it again meets another change: nothing is said to be in place that is not.
+#[tokio::test]
+async fn stop_protection_is_on_again_after_the_stop_whatever_met_it() -> Result<()> {
+    use cordon_support::{Fault, How, Lasting};
+    for (lasting, outcome) in [(Lasting::Once, "Contained"), (Lasting::Throughout, "PartiallyContained")] {
+        let lab = Lab::durable().await?;
+        let victim = lab.id("/victim/instance").to_owned();
+        let report = lab.deliver(&lab.event(SAMPLE)?).await?;
+        let incident = report["incident"].as_str().unwrap();
+        lab.messages().await?;
+        lab.proxy.clear();
+        // The first takes it off, the second sets it again.
+        let at = Match { operation: "ModifyInstanceAttribute".to_owned(), resource: None, occurrence: Some(2) };
+        lab.proxy.fail(Fault { at, when: When::Before, how: How::Conflict, lasting });
+        done(&lab, incident, "stop-instance").await?;
+        let instance = lab.dump().await?["instances"][&victim].clone();
+        assert_eq!(instance["state"], "stopped", "{instance:#}");
+        let [mail] = lab.messages().await?.try_into().unwrap();
+        assert_eq!(mail["MessageAttributes"]["outcome"]["Value"], outcome, "{mail:#}");
+        assert_eq!(instance["attributes"]["disableApiStop"] == json!(true), outcome == "Contained", "{instance:#}");
+        lab.proxy.heal();
+        lab.recheck(incident).await?;
+        assert_eq!(lab.dump().await?["instances"][&victim]["attributes"]["disableApiStop"], json!(true));
+        assert_eq!(lab.shown(incident).await?["incident"]["report"]["outcome"]["kind"], "Contained");
+    }
+    Ok(())
+}

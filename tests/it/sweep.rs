@@ -120,6 +120,16 @@ async fn a_question_is_asked_again_and_an_old_approval_is_none() -> Result<()> {
     lab.proxy.clear();
     lab.recheck(incident).await?;
     assert_eq!(lab.changes(), Vec::<String>::new(), "what was approved hours ago may not be what he would approve now");
+    assert_eq!(lab.sweep().await?, swept(0, 1, 0));
+    let [mail] = lab.messages().await?.try_into().unwrap();
+    let text = mail["Message"].as_str().unwrap();
+    assert!(text.contains("was not done in its time") && !text.contains("nobody has answered"), "{text}");
+    // One whose message was lost, and that is not over.
+    assert!(lab.cordon(&["approve", incident]).await?.status.success());
+    let before = lab.rechecks().await?;
+    assert_eq!(lab.sweep().await?, swept(0, 0, 0));
+    assert_eq!(lab.rechecks().await?, before + 1);
+    lab.clock.advance(Duration::from_secs(4 * 3_600))?;
     assert!(lab.cordon(&["approve", incident]).await?.status.success());
     lab.recheck(incident).await?;
     assert_eq!(lab.group_of(&lab.interfaces("victim")[0]).await?, "cordon-quarantine");

@@ -128,8 +128,15 @@ impl RuleStore for DynamoJournal {
             item.insert("schema".to_owned(), V::N(SCHEMA.to_owned()));
             item.insert("pause".to_owned(), text(pause)?);
             let call = self.client.put_item().table_name(&self.table).set_item(Some(item));
-            call.send().await.map_err(classify("dynamodb:PutItem"))?;
-            Ok(())
+            // One that was damaged is written anew; one of another version is not ours to write.
+            let call = call
+                .condition_expression(OURS)
+                .expression_attribute_names("#schema", "schema")
+                .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()));
+            match call.send().await.map_err(classify("dynamodb:PutItem")) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(self.refused(POLICY.to_owned(), PAUSE, error).await),
+            }
         }
         .boxed()
     }
@@ -172,15 +179,19 @@ impl RuleStore for DynamoJournal {
 fn version(item: Item) -> PolicyVersion {
     let sort = string(&item, "sk").unwrap_or_default().to_owned();
     let number = sort.strip_prefix("V#").and_then(|n| n.parse().ok()).unwrap_or(u32::MAX);
-    let known = checked(item).and_then(|item| json::<PolicyVersion>(&item, "version"));
-    let broken = PolicyVersion {
+    let why = match checked(item).and_then(|item| json::<PolicyVersion>(&item, "version")) {
+        Ok(Some(known)) if known.version == number => return known,
+        Ok(_) => "the item holds no version of that number".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    PolicyVersion {
         version: number,
         text: None,
+        unreadable: Some(why),
         by: String::new(),
         at: Timestamp::from_millis(0),
         because: String::new(),
-    };
-    known.ok().flatten().filter(|known| known.version == number).unwrap_or(broken)
+    }
 }
 
 fn pause(item: Item) -> Option<Result<Pause, String>> {
