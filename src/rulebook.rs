@@ -97,7 +97,10 @@ impl RuleBook {
             (None, Some(newest)) => self.of_table(newest, before).await?,
         };
         rules.pause = pause;
-        rules.trouble = rules.trouble.or(pause_trouble);
+        rules.trouble = match (rules.trouble, pause_trouble) {
+            (Some(one), Some(other)) => Some(one.and(other)),
+            (one, other) => one.or(other),
+        };
         Ok((rules, good, text))
     }
 

@@ -75,6 +75,8 @@ struct Worker {
     at: At,
     fence: u64,
     held_until: i64,
+    /// Whether each thing was contained by its last look that came to something.
+    saw: [Option<bool>; THINGS],
 }
 
 struct Model {
@@ -206,6 +208,7 @@ impl Model {
         let fresh: Vec<AnyChange> = (0..THINGS).map(|n| change(n, seen[n])).collect();
         course.renew(fresh.iter().map(|change| (0, change)), self.time(), None).unwrap();
         course.add(fresh.iter().map(|change| (0, change.clone())));
+        worker.saw = seen.map(|value| Some(value == Value::After));
         if self.write(worker, &course) {
             for n in (0..THINGS).filter(|n| self.first[*n].is_none()).collect::<Vec<_>>() {
                 self.first[n] = Some(seen[n]);
@@ -219,7 +222,11 @@ impl Model {
     fn act(&mut self, worker: &mut Worker, mut course: Course) {
         match next(&course.tasks()) {
             Next::Rest => {
-                // INVARIANT 6: what is said to be done was seen; nothing has changed since the last read but by a stranger.
+                // INVARIANT 6: what is said to be done was seen so by the last read that came.
+                for n in (0..THINGS).filter(|n| course.work.get(*n).is_some_and(|(_, task)| task.state == State::Done))
+                {
+                    assert!(worker.job == Job::Release || worker.saw[n] == Some(true), "{n}: {:#?}", self.log);
+                }
                 if self.write(worker, &course) {
                     self.lease.1 = self.now;
                 }
@@ -244,6 +251,7 @@ impl Model {
                     // INVARIANT 6.
                     let state = &course.work[n].1.state;
                     if let Sight::Seen(seen) = was {
+                        worker.saw[n] = Some(seen.after);
                         assert!(*state != State::Done || seen.after, "{:#?}", self.log);
                         assert!(*state != State::Undone || seen.before, "{:#?}", self.log);
                     }
@@ -261,6 +269,7 @@ impl Model {
         // INVARIANT 1: the journal holds this step, and what was there before is nothing of ours.
         let journalled = self.journal.as_ref().and_then(|journal| journal.steps.get(n)).expect("not journalled");
         assert_eq!(journalled.change, *known, "{:#?}", self.log);
+        assert_eq!(Some(value_of(&journalled.change, Side::Before)), self.first[n], "{:#?}", self.log);
         // INVARIANT 3: only a release puts back.
         assert!(side == Side::After || worker.job == Job::Release, "{:#?}", self.log);
         self.log.push(format!("{} {:?} sets {n} to {side:?}", self.now, worker.job));
@@ -297,7 +306,7 @@ impl Model {
     /// Nobody interferes any more: runs one worker to the end of its work.
     fn settle(&mut self, job: Job) {
         self.now += LEASE + 3_600_000;
-        let mut worker = Worker { job, at: At::Idle, fence: 0, held_until: 0 };
+        let mut worker = Worker { job, at: At::Idle, fence: 0, held_until: 0, saw: [None; THINGS] };
         self.step(&mut worker);
         for _ in 0..100 {
             if matches!(worker.at, At::Idle) {
@@ -312,7 +321,13 @@ impl Model {
 
 fn history(seed: u64) {
     let mut model = Model::new(seed);
-    let mut workers = [Job::Contain, Job::Contain].map(|job| Worker { job, at: At::Idle, fence: 0, held_until: 0 });
+    let mut workers = [Job::Contain, Job::Contain].map(|job| Worker {
+        job,
+        at: At::Idle,
+        fence: 0,
+        held_until: 0,
+        saw: [None; THINGS],
+    });
     let releases = model.dice.roll(4) == 0;
     while model.now < END {
         model.now += i64::try_from(model.dice.roll(1_500)).unwrap();

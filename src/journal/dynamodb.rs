@@ -79,7 +79,7 @@ impl DynamoJournal {
             // Repeated after a lost answer it finds its own fence.
             .condition_expression(
                 // A lease that is no time, or ends later than any can, was written by hand: nobody would look after what it holds.
-                "(attribute_not_exists(lease_until) OR NOT (lease_until BETWEEN :next AND :never) OR fence = :fence) AND (attribute_not_exists(#schema) OR #schema = :schema)",
+                "(attribute_not_exists(lease_until) OR NOT attribute_type(lease_until, :number) OR NOT (lease_until BETWEEN :next AND :never) OR fence = :fence) AND (attribute_not_exists(#schema) OR #schema = :schema)",
             )
             .expression_attribute_names("#schema", "schema")
             .expression_attribute_values(":fence", V::S(lease.fence.clone()))
@@ -87,6 +87,7 @@ impl DynamoJournal {
             .expression_attribute_values(":now", millis(now))
             .expression_attribute_values(":next", millis(now.plus(Duration::from_millis(1))))
             .expression_attribute_values(":never", millis(now.plus(NEVER)))
+            .expression_attribute_values(":number", V::S("N".to_owned()))
             .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()))
             .return_values(ReturnValue::AllNew);
         match call.send().await.map_err(classify("dynamodb:UpdateItem")) {

@@ -10,8 +10,8 @@
 //! # Undo
 //! None: releasing the incident does not stop the trail again. An operator stops it by hand, and says so with `cordon baseline accept`.
 //! # Limits
-//! Insights, key, log group and topic are told only. By itself only trails at home in Cordon's region are known; `cordon baseline accept
-//! --region` takes in others. A deleted trail is not made again: the commands are printed. A trail of the organisation is started in its own account. Its key, its
+//! Insights, key, log group and topic are told only. Only trails at home in the stack's region are known and started; those of other regions are looked after by
+//! a stack there. A deleted trail is not made again: the commands are printed. A trail of the organisation is started in its own account. Its key, its
 //! log group and the policy of its bucket are left alone. What a break-glass principal does is only told; what an operator does is asked about.
 //! At most three times an hour, then people are paged.
 //! # References

@@ -31,6 +31,17 @@ pub struct Trouble {
     pub at_most: Mode,
 }
 
+impl Trouble {
+    /// Both of them: the rules go no further than either lets them.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            about: format!("{}; {}", self.about, other.about),
+            what: format!("{}; {}", self.what, other.what),
+            at_most: self.at_most.min(other.at_most),
+        }
+    }
+}
+
 /// An operator's break: nothing new is contained unattended. What is held or begun is looked after.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {

@@ -2,8 +2,9 @@
 
 use crate::lab::{Lab, codes, kind, read, responder, root};
 use anyhow::Result;
-use cordon_support::{Answer, Function, FunctionOptions, Log};
+use cordon_support::{Answer, Function, FunctionOptions, InvokeOptions, Log};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 #[tokio::test]
 async fn every_bad_event_ends_in_one_outcome_and_the_function_lives_on() -> Result<()> {
@@ -35,7 +36,15 @@ async fn every_bad_event_ends_in_one_outcome_and_the_function_lives_on() -> Resu
 /// At and just above what EventBridge and Lambda have as limits (256 KiB, 1 MiB, 6 MB): whatever comes through is judged, and what is kept of it is small.
 #[tokio::test]
 async fn an_event_of_any_size_that_can_come_is_judged() -> Result<()> {
-    for size in [256 * 1024, 256 * 1024 + 1, 1024 * 1024, 1024 * 1024 + 1, 6 * 1024 * 1024 - 1] {
+    for size in [
+        256 * 1024,
+        256 * 1024 + 1,
+        1024 * 1024,
+        1024 * 1024 + 1,
+        6 * 1024 * 1024 - 1,
+        6 * 1024 * 1024,
+        6 * 1024 * 1024 + 1,
+    ] {
         let lab = Lab::durable().await?;
         let mut event = lab.event("key-used-from-outside")?;
         event["detail"]["title"] = json!("t".repeat(10_000));
@@ -49,6 +58,58 @@ async fn an_event_of_any_size_that_can_come_is_judged() -> Result<()> {
         let [mail] = lab.messages().await?.try_into().unwrap();
         assert!(mail.to_string().len() < 20_000, "{size}");
     }
+    Ok(())
+}
+
+/// SQS takes 1 MiB, EventBridge and CloudTrail put 256 KiB at most into it: whatever comes through is judged, and blocks nothing.
+#[tokio::test]
+async fn a_message_of_any_size_that_can_come_is_judged() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let sizes = [256 * 1024, 256 * 1024 + 1, 1024 * 1024, 1024 * 1024 + 1];
+    let mut batch = Vec::new();
+    for (n, size) in sizes.into_iter().enumerate() {
+        let mut event = lab.record("silencing/trail-stopped")?;
+        event["detail"]["requestParameters"]["padding"] = json!("");
+        let padding = size - event.to_string().len();
+        event["detail"]["requestParameters"]["padding"] = json!("x".repeat(padding));
+        assert_eq!(event.to_string().len(), size);
+        let arn = "arn:aws:sqs:us-east-1:111122223333:cordon-Events";
+        batch.push(json!({"messageId": format!("m{n}"), "eventSource": "aws:sqs", "eventSourceARN": arn, "body": event.to_string()}));
+    }
+    let answer = lab.deliver(&json!({"Records": batch})).await?;
+    assert_eq!(answer, json!({"batchItemFailures": []}));
+    let judged = lab.function.logs().iter().filter(|line| line.contains("event judged")).count();
+    assert_eq!(judged, sizes.len());
+    Ok(())
+}
+
+/// What there is no time for goes back as it came, with nothing done of it.
+#[tokio::test]
+async fn without_time_a_batch_goes_back_and_a_sweep_leaves_the_rest_to_the_next() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let within = |seconds| InvokeOptions { deadline: Duration::from_secs(seconds), ..InvokeOptions::default() };
+    let report = lab.deliver(&lab.event("key-used-from-outside")?).await?;
+    let incident = report["incident"].as_str().unwrap();
+    let deny = json!({"UserName": lab.id("/user/name"), "PolicyArn": "arn:aws:iam::aws:policy/AWSDenyAll"});
+    lab.call("iam", "detach_user_policy", deny).await?;
+    lab.proxy.clear();
+    let message = |n: usize| json!({"messageId": format!("m{n}"), "eventSource": "aws:sqs", "body": incident});
+    let batch = json!({"Records": [message(1), message(2), message(3)]});
+    let Answer::Response(answer) = lab.function.invoke_with(&batch, within(8)).await? else { panic!("it failed") };
+    let back: Vec<&str> = answer["batchItemFailures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["itemIdentifier"].as_str().unwrap())
+        .collect();
+    assert_eq!((back, lab.changes()), (vec!["m1", "m2", "m3"], Vec::new()));
+    let schedule = json!({"source": "aws.events", "detail-type": "Scheduled Event"});
+    let Answer::Response(swept) = lab.function.invoke_with(&schedule, within(12)).await? else { panic!("it failed") };
+    assert_eq!((&swept["looked"], &swept["left"]), (&json!(0), &json!(1)), "{swept}");
+    assert!(!lab.changes().iter().any(|change| change.starts_with("AttachUserPolicy")), "{:?}", lab.changes());
+    let Answer::Response(answer) = lab.function.invoke_with(&batch, within(60)).await? else { panic!("it failed") };
+    assert_eq!(answer, json!({"batchItemFailures": []}));
+    assert!(lab.changes().iter().any(|change| change.starts_with("AttachUserPolicy")), "{:?}", lab.changes());
     Ok(())
 }
 

@@ -188,6 +188,25 @@ async fn what_is_throttled_around_it_is_tried_again() -> Result<()> {
     Ok(())
 }
 
+/// What nobody could do in time has become old: a person decides.
+#[tokio::test]
+async fn a_recheck_of_what_is_old_by_now_asks() -> Result<()> {
+    use cordon_support::{Answer, Fault, How, Lasting, Match, When};
+    let lab = world(&[]).await?;
+    let at = Match::operation("DescribeInstances");
+    lab.proxy.fail(Fault { at, when: When::Before, how: How::Throttled, lasting: Lasting::Throughout });
+    let event = lab.event(SAMPLE)?;
+    let Answer::Error(_) = lab.function.invoke(&event).await? else { panic!("it answered") };
+    lab.proxy.heal();
+    // The policy's own age is an hour.
+    lab.clock.advance(std::time::Duration::from_secs(62 * 60))?;
+    lab.recheck(&lab.incident_of(&event)?).await?;
+    assert_eq!(lab.changes(), Vec::<String>::new());
+    let [mail] = lab.messages().await?.try_into().unwrap();
+    assert_eq!(mail["MessageAttributes"]["outcome"]["Value"], "AwaitingApproval", "{mail:#}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn every_credential_of_a_user_is_switched_off_and_on_again_if_asked_for() -> Result<()> {
     let lab = world(&["credentials"]).await?;
@@ -298,13 +317,18 @@ async fn a_death_right_after_an_open_call_is_mended_by_the_recheck() -> Result<(
             resource: Some(lab.interfaces("victim").remove(0)),
             occurrence: Some(2),
         };
+        let victim = lab.interfaces("victim").remove(0);
         lab.kill_at(&event, at, when).await?;
+        let (died, is_open) = (lab.clock.now_ms(), lab.group_of(&victim).await? == "cordon-passage");
+        assert_eq!(is_open, when == When::After, "the second call for its groups is the one that opens it");
         lab.proxy.heal();
         lab.restart("contain").await?;
         lab.recheck(&lab.incident_of(&event)?).await?;
         for interface in lab.interfaces("victim") {
             assert_eq!(lab.group_of(&interface).await?, "cordon-quarantine", "{when:?} {interface}");
         }
+        let took = lab.clock.now_ms() - died;
+        assert!(took < 25_000, "{took} ms of virtual time");
     }
     Ok(())
 }

@@ -61,9 +61,11 @@ async fn a_batch_of_events_loses_nothing_and_poison_goes_back_alone() -> Result<
     let at = Match::operation("UpdateItem");
     lab.proxy.fail(Fault { at, when: When::Before, how: How::ServerError, lasting: Lasting::Throughout });
     let counted = lab.record("access/calls-denied")?.to_string();
-    let batch = [message(1, counted), message(2, "no json".to_owned())];
+    let mut batch: Vec<Value> = (0..10).map(|n| message(n, "no json".to_owned())).collect();
+    batch[4] = message(4, counted.clone());
+    batch[9] = message(9, counted);
     let answer = lab.deliver(&json!({"Records": batch})).await?;
-    assert_eq!(answer["batchItemFailures"], json!([{"itemIdentifier": "m1"}]));
+    assert_eq!(answer["batchItemFailures"], json!([{"itemIdentifier": "m4"}, {"itemIdentifier": "m9"}]));
     lab.proxy.heal();
     Ok(())
 }

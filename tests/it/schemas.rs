@@ -213,3 +213,64 @@ async fn one_poisonous_message_of_ten_goes_back_alone() -> Result<()> {
     }
     Ok(())
 }
+
+/// What operators put is refused by name too, and a pause of another version is not written over.
+#[tokio::test]
+async fn a_policy_and_a_pause_of_another_schema_are_refused_by_name() -> Result<()> {
+    let lab = Lab::durable().await?;
+    let names = "schema 2; this version knows 1";
+    lab.put_policy("max-finding-age-minutes: 30\n").await?;
+    let put = async |sk: &str, name: &str| {
+        let item = json!({"pk": {"S": "POLICY"}, "sk": {"S": sk}, "schema": {"N": "2"}, name: {"S": "{}"}});
+        lab.call("dynamodb", "put_item", json!({"TableName": "cordon", "Item": item})).await.map(drop)
+    };
+    put("V#00000002", "version").await?;
+    put("~PAUSE", "pause").await?;
+    let shown = lab.cordon(&["policy", "show"]).await?;
+    let said = String::from_utf8_lossy(&shown.stderr).into_owned();
+    assert!(shown.status.code() == Some(1) && said.contains(names), "{said}");
+    for command in [&["pause", "--minutes", "5", "--because", "x"][..], &["resume", "--because", "x"]] {
+        let paused = lab.cordon(command).await?;
+        let said = format!("{}{}", String::from_utf8_lossy(&paused.stdout), String::from_utf8_lossy(&paused.stderr));
+        assert!(!paused.status.success() && said.contains(names), "{command:?}: {said}");
+    }
+    let key =
+        json!({"TableName": "cordon", "Key": {"pk": {"S": "POLICY"}, "sk": {"S": "~PAUSE"}}, "ConsistentRead": true});
+    assert_eq!(lab.call("dynamodb", "get_item", key).await?["Item"]["schema"], json!({"N": "2"}));
+    // Nothing unattended meanwhile, and people hear why.
+    let report = lab.deliver(&lab.event("key-used-from-outside")?).await?;
+    assert_eq!((kind(&report), lab.changes()), ("AwaitingApproval", Vec::new()), "{report:#}");
+    let mails = lab.messages().await?;
+    assert!(mails.iter().any(|mail| mail["Message"].as_str().unwrap().contains(names)), "{mails:#?}");
+    Ok(())
+}
+
+/// An incident without its date would never be asked about again, and a lease without end would keep everybody off its target.
+#[tokio::test]
+async fn a_damaged_date_is_named_and_a_lease_without_end_is_none() -> Result<()> {
+    let lab = Lab::new(Setup { durable: true, mode: Some("approve"), ..Setup::default() }).await?;
+    let report = lab.deliver(&lab.event("instance-c2-network")?).await?;
+    let pk = format!("I#{}", report["incident"].as_str().unwrap());
+    for (name, damage) in [("at", json!({"S": "x"})), ("told", json!({"N": "1"}))] {
+        let was = item(&lab, &pk).await?[name].clone();
+        set(&lab, &pk, name, damage).await?;
+        let shown = lab.cordon(&["show", report["incident"].as_str().unwrap()]).await?;
+        let said = String::from_utf8_lossy(&shown.stderr).into_owned();
+        assert!(!shown.status.success() && said.contains(&pk) && said.contains(&format!("`{name}`")), "{said}");
+        set(&lab, &pk, name, was).await?;
+    }
+
+    let year_3000 = 32_503_680_000_000_i64;
+    for damage in [json!({"N": year_3000.to_string()}), json!({"S": "for ever"})] {
+        let lab = Lab::durable().await?;
+        let event = lab.event("key-used-from-outside")?;
+        assert_eq!(kind(&lab.deliver(&event).await?), "Contained");
+        set(&lab, &format!("T#{}#global#user#{}", lab.account, lab.id("/user/id")), "lease_until", damage.clone())
+            .await?;
+        let deny = json!({"UserName": lab.id("/user/name"), "PolicyArn": "arn:aws:iam::aws:policy/AWSDenyAll"});
+        lab.call("iam", "detach_user_policy", deny).await?;
+        lab.sweep().await?;
+        assert!(lab.dump().await?["users"].to_string().contains("AWSDenyAll"), "{damage}");
+    }
+    Ok(())
+}

@@ -132,13 +132,16 @@ async fn attacker(undoes: Undoes) -> Result<()> {
         ensure!(groups.is_disjoint(&ours), "the bound did not hold");
         ensure!(!groups.iter().any(is_his_group), "in the end it is in {groups:?}, of which {his:?} are his");
         let pages = lab.messages().await?;
-        let told = pages.iter().any(|page| {
-            let text = page["Message"].as_str().unwrap_or_default();
-            page["MessageAttributes"]["urgency"]["Value"] == "page"
-                && text.contains("contained again 3 times")
-                && text.contains(&interface)
-        });
-        ensure!(told, "nobody was paged with what is open: {pages:#?}");
+        let told = |what: &str| {
+            pages.iter().any(|page| {
+                let text = page["Message"].as_str().unwrap_or_default();
+                let is_said = |line: &str| line.contains(what) && line.contains("contained again 3 times");
+                page["MessageAttributes"]["urgency"]["Value"] == "page" && text.lines().any(is_said)
+            })
+        };
+        for what in [format!("{interface}: now {}", lab.id("/web_group")), "AWSDenyAll: now not attached".to_owned()] {
+            ensure!(told(&what), "nobody was paged with what is open, `{what}`: {pages:#?}");
+        }
     }
     Ok(())
 }
@@ -234,6 +237,19 @@ async fn queue() -> Result<()> {
     ensure!(lab.changes().is_empty(), "{:?}", lab.changes());
     ensure!(lab.messages().await?.is_empty(), "people were told of nothing");
     ensure!(differences(&contained, &lab.dump().await?).is_empty(), "something changed");
+    // Where there is something to do, one of so many does it, and one of its three tries is spent.
+    let interface = lab.interfaces("victim").remove(0);
+    let groups = json!({"NetworkInterfaceId": interface, "Groups": [lab.id("/web_group")]});
+    lab.call("ec2", "modify_network_interface_attribute", groups).await?;
+    let answer = lab.deliver(&json!({"Records": batch})).await?;
+    ensure!(answer == json!({"batchItemFailures": []}), "{answer}");
+    ensure!(lab.changes() == [format!("ModifyNetworkInterfaceAttribute {interface}")], "{:?}", lab.changes());
+    ensure!(differences(&contained, &lab.dump().await?).is_empty(), "it stays open");
+    let steps = lab.shown(one).await?["containment"]["steps"].take();
+    let tries =
+        steps.as_array().unwrap().iter().filter_map(|step| step["again"].as_array()).map(Vec::len).sum::<usize>();
+    ensure!(tries == 1, "{tries} tries: {steps:#}");
+    ensure!(lab.messages().await?.len() == 1, "people hear of it once");
     for id in [one, two] {
         let output = lab.cordon(&["release", id, "--reactivate-keys"]).await?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -303,8 +319,12 @@ async fn storm(targets: usize) -> Result<()> {
     let first = Match::operation("AttachUserPolicy");
     let workers::Done { answered, died_on } = workers::run(&lab, deliveries, 8, first, Duration::from_secs(1)).await?;
     ensure!(answered == count, "{answered} of {count} deliveries were answered");
-    ensure!(!died_on.is_empty(), "no worker died at work");
-    ensure!(lab.proxy.calls().iter().any(|call| call.fault == Some(How::Throttled)), "no call was throttled");
+    // The first one for sure; of a long storm one every second, of whom some die between two deliveries.
+    let least = (targets / 40).max(1);
+    ensure!(died_on.len() >= least, "only {} workers died at work", died_on.len());
+    let calls = lab.proxy.calls();
+    let throttled = calls.iter().filter(|call| call.fault == Some(How::Throttled)).count();
+    ensure!(throttled * 20 > calls.len(), "{throttled} of {} calls were throttled", calls.len());
     lab.proxy.heal();
     // What a killed worker left is finished by rechecks and sweeps.
     for _ in 0..3 {

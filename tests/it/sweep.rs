@@ -148,6 +148,12 @@ async fn routine_is_told_once_an_hour_and_groups_are_made_ahead() -> Result<()> 
     assert_eq!(lab.messages().await?.len(), 0);
     assert_eq!(lab.sweep().await?, swept(0, 0, 0), "the hour is not over");
     lab.clock.advance(Duration::from_secs(3_600))?;
+    // What could not be sent is sent by a later one.
+    let at = Match::operation("Publish");
+    lab.proxy.fail(Fault { at, when: When::Before, how: How::Denied, lasting: Lasting::Throughout });
+    assert_eq!(lab.sweep().await?["failed"], 1);
+    lab.proxy.heal();
+    lab.clock.advance(Duration::from_secs(3_600))?;
     assert_eq!(lab.sweep().await?, swept(0, 1, 0));
     let [mail] = lab.messages().await?.try_into().unwrap();
     assert_eq!(mail["Subject"], "[Cordon] digest: 3 events observed, nothing changed");

@@ -81,6 +81,41 @@ fn the_operators_policy_grants_what_release_needs() {
     compare("deploy/operator.yaml", &template, &permissions::operator());
 }
 
+/// A message that could not be treated goes back alone, and after its tries to a dead-letter queue; what lies there pages.
+#[test]
+fn what_is_never_treated_lies_in_a_queue_that_pages() {
+    let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
+    let says = |name: &str, texts: &[&str]| {
+        let section = section(&template, name);
+        for text in texts {
+            assert!(section.contains(text), "{name} has no `{text}`");
+        }
+    };
+    for queue in ["Rechecks", "Events"] {
+        says(queue, &["deadLetterTargetArn: !GetAtt DeadRechecks.Arn", "maxReceiveCount: "]);
+    }
+    let function = section(&template, "ResponderFunction");
+    says("ResponderFunction", &["OnFailure:\n            Type: SQS\n            Destination: !GetAtt DeadLetters.Arn"]);
+    let (sources, rules) =
+        (function.split("\n          Type: SQS\n").skip(1), function.matches("Type: EventBridgeRule"));
+    let mut polled = 0;
+    for source in sources {
+        polled += 1;
+        let properties: Vec<&str> = source.lines().take_while(|line| line.starts_with("          ")).collect();
+        assert!(properties.concat().contains("FunctionResponseTypes: [ReportBatchItemFailures]"), "{properties:?}");
+    }
+    assert_eq!(polled, 2, "the queues of rechecks and of events");
+    assert_eq!(
+        function.matches("DeadLetterConfig:\n              Arn: !GetAtt DeadLetters.Arn").count(),
+        rules.count()
+    );
+    for queue in ["DeadLetters", "DeadRechecks"] {
+        let name = format!("Value: !GetAtt {queue}.QueueName");
+        says(&format!("{queue}Alarm"), &[&name, "MetricName: ApproximateNumberOfMessagesVisible", "Threshold: 0"]);
+        says(&format!("{queue}Alarm"), &["ComparisonOperator: GreaterThanThreshold", "AlarmActions: [!Ref Alarms]"]);
+    }
+}
+
 const POLLING: [&str; 4] =
     ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
 
