@@ -298,9 +298,11 @@ impl Responder {
         INCIDENT.scope(case.incident.clone(), work).await
     }
 
-    /// One question for all that would ask the same: several regions report one principal, several findings one target.
+    /// One question for all that would ask the same, and one message where Cordon only looks: several regions report one principal, several
+    /// findings one target.
     async fn unless_asked_already(&self, case: &Treatment, report: Report) -> Result<Report, Retry> {
-        if report.outcome.kind != OutcomeKind::AwaitingApproval {
+        let is_look = report.outcome.kind == OutcomeKind::Observed && !report.steps.is_empty();
+        if !is_look && report.outcome.kind != OutcomeKind::AwaitingApproval {
             return Ok(report);
         }
         // The same things; the plan's own hash names the incident.
@@ -313,13 +315,15 @@ impl Responder {
         let mut other = self.journal().ask(&key, &question, None, self.now()).await?;
         if let Some(asks) = &other {
             let record = self.journal().incident(asks).await?;
-            if !record.is_some_and(|record| record.is_waiting()) {
+            let stands = |record: IncidentRecord| record.is_waiting() || (is_look && record.told.is_some());
+            if !record.is_some_and(stands) {
                 other = self.journal().ask(&key, &question, Some(asks), self.now()).await?;
             }
         }
         let Some(asks) = other else { return Ok(report) };
-        let why = format!("people are asked about the same things already, by incident {asks}");
-        let joined = case.report(Outcome::because(OutcomeKind::Joined, "asked-already", why));
+        let (code, how) = if is_look { ("told-already", "know of") } else { ("asked-already", "are asked about") };
+        let why = format!("people {how} the same things already, by incident {asks}");
+        let joined = case.report(Outcome::because(OutcomeKind::Joined, code, why));
         if case.part_of.is_none() {
             self.journal().keep_first(&case.incident, &joined).await?;
         }

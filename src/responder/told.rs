@@ -152,7 +152,37 @@ pub fn after_passage(report: &mut Report, passage: Result<(), String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::HELD_BACK;
+    use crate::domain::{HELD_BACK, OutcomeKind, StepReport, WAITS};
+
+    /// An item of DynamoDB holds 400 KB, and whoever makes sessions all day must not keep people from being told.
+    #[test]
+    fn a_report_is_cut_to_what_its_item_holds_and_keeps_what_needs_a_person() {
+        let step = |n: usize, state: &str| StepReport {
+            stage: 0,
+            action: "iam.role.session-deny".into(),
+            target: format!("{n} {}", "x".repeat(1_000)),
+            before: "absent".into(),
+            after: "denied".into(),
+            state: state.to_owned(),
+            undo: "y".repeat(500),
+            undo_order: 0,
+        };
+        let mut long = Report::without_finding(Outcome::new(OutcomeKind::PartiallyContained, Vec::new()));
+        long.steps = (0..900).map(|n| step(n, if n == 899 { WAITS } else { "done" })).collect();
+        let risk = |n: usize| ResidualRisk {
+            way: if n == 899 { Way::Open } else { Way::Unseen },
+            text: format!("{n}: {}", "z".repeat(1_000)),
+        };
+        long.residual = (0..900).map(risk).collect();
+        let cut = long.clone().bounded();
+        assert!(serde_json::to_string(&cut).unwrap().len() < 380_000);
+        assert!(cut.is_waiting() && cut.residual.iter().any(|risk| risk.text.starts_with("899: ")));
+        let says = |text: &str| cut.residual.iter().any(|risk| risk.text == text);
+        assert!(says("more ways than are shown: 821"), "one of them is that steps were cut");
+        long.steps.truncate(3);
+        long.residual.truncate(3);
+        assert_eq!(long.clone().bounded(), long);
+    }
 
     #[test]
     fn what_was_held_back_is_known_by_its_state_and_no_step_of_a_journal_is_taken_for_it() {

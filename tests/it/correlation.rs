@@ -62,7 +62,7 @@ async fn whoever_comes_late_to_the_lease_looks_again() -> Result<()> {
 
 #[tokio::test]
 async fn several_regions_report_one_user_and_people_hear_of_it_once() -> Result<()> {
-    for (mode, code) in [("contain", "nothing-new"), ("approve", "asked-already")] {
+    for (mode, code) in [("contain", "nothing-new"), ("approve", "asked-already"), ("observe", "told-already")] {
         let lab = Lab::new(Setup { durable: true, mode: Some(mode), ..Setup::default() }).await?;
         let first = lab.deliver(&lab.event("key-used-from-outside")?).await?;
         let mut elsewhere = lab.event("key-used-from-outside")?;
@@ -73,6 +73,9 @@ async fn several_regions_report_one_user_and_people_hear_of_it_once() -> Result<
         assert_eq!((kind(&second), codes(&second)), ("Joined", vec![code]), "{mode}: {second:#}");
         assert_eq!(lab.changes(), Vec::<String>::new(), "{mode}");
         assert_eq!(lab.messages().await?.len(), 1, "{mode}");
+        // The same once more is what it was.
+        assert_eq!(kind(&lab.deliver(&elsewhere).await?), "Joined", "{mode}");
+        assert_eq!(lab.messages().await?.len(), 0, "{mode}");
         // It holds with the first one where that contained.
         let shown = lab.shown(&lab.incident_of(&elsewhere)?).await?;
         assert!(shown.to_string().contains(incident(&first)), "{mode}: {shown:#}");

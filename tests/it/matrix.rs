@@ -317,6 +317,11 @@ pub struct Played {
 }
 
 impl Cell {
+    /// The scenario, and when in it.
+    pub fn stage(&self) -> String {
+        format!("{:?} {:?}", self.stage, self.phase)
+    }
+
     pub fn row(&self, recovery: Recovery) -> String {
         named(self.hits, recovery)
     }

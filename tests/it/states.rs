@@ -13,7 +13,7 @@ use anyhow::{Result, anyhow};
 use futures::{StreamExt, stream};
 use serde_json::json;
 use std::{
-    collections::{BTreeSet, HashMap, hash_map::DefaultHasher},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::DefaultHasher},
     fmt,
     hash::{Hash, Hasher},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -82,6 +82,7 @@ impl Ends {
 /// All cells with all that can come next.
 pub async fn search(cells: Vec<Cell>) -> Tally {
     let (mut tally, ends, count) = (Tally::default(), Ends::default(), cells.len());
+    let mut hits: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     let mut left: Vec<(Cell, State)> = Vec::new();
     let mut plays = stream::iter(cells.into_iter().enumerate())
         .map(|(nth, cell)| {
@@ -95,6 +96,8 @@ pub async fn search(cells: Vec<Cell>) -> Tally {
     let mut done = 0;
     while let Some((cell, state)) = plays.next().await {
         done += 1;
+        let (tried, hit) = hits.entry(cell.stage()).or_default();
+        (*tried, *hit) = (*tried + 1, *hit + usize::from(!matches!(state, Ok(None))));
         match state {
             Ok(Some(state)) => left.push((cell, state)),
             Ok(None) => tally.count(NEVER_CAME.to_owned(), &format!("{cell:?}"), Ok(())),
@@ -109,6 +112,12 @@ pub async fn search(cells: Vec<Cell>) -> Tally {
         }
     }
     drop(plays);
+    // Calls that come in some runs only are few; were they many, nothing would be tried.
+    for (stage, (tried, hit)) in hits {
+        if tried >= 20 && hit * 10 < tried * 8 {
+            tally.wrong.push(format!("{stage}: of {tried} calls only {hit} came"));
+        }
+    }
     for (cell, state) in &left {
         for recovery in &state.recoveries {
             tally.count(cell.row(*recovery), &format!("{cell:?} {recovery:?}"), ends.result(state, *recovery));
