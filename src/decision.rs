@@ -300,7 +300,7 @@ impl Judged {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::domain::{AccountId, UserId, UserName};
 
@@ -313,7 +313,7 @@ mod tests {
         }
     }
 
-    fn case(evidence: i64, targets: std::ops::Range<usize>, granted: &[usize]) -> Treatment {
+    pub fn case(evidence: i64, targets: std::ops::Range<usize>, granted: &[usize]) -> Treatment {
         let mut targets = targets.map(user);
         Treatment {
             incident: IncidentId::parse("amber-otter-k7m2q").unwrap(),

@@ -7,6 +7,9 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
+/// Reasons by which one joins another and is contained by neither.
+const LEFT: [&str; 3] = ["asked-already", "told-already", "rejected"];
+
 /// The plans that wait for a person; all where none does. By the keys of their targets.
 fn plans(reports: &[(Treatment, Report)]) -> BTreeMap<String, String> {
     let any_waits = reports.iter().any(|(_, report)| report.is_waiting());
@@ -17,7 +20,15 @@ fn plans(reports: &[(Treatment, Report)]) -> BTreeMap<String, String> {
 /// What is told of all of them.
 pub fn merge(case: &Treatment, reports: &[(Treatment, Report)]) -> Report {
     let each = || reports.iter().map(|(_, report)| report);
-    let contained = |report: &Report| matches!(report.outcome.kind, OutcomeKind::Contained | OutcomeKind::Joined);
+    let is_left = |report: &Report| {
+        report.outcome.kind == OutcomeKind::Joined
+            && report.outcome.reasons.iter().any(|reason| LEFT.contains(&reason.code.as_ref()))
+    };
+    let contained = |report: &Report| match report.outcome.kind {
+        OutcomeKind::Contained => true,
+        OutcomeKind::Joined => !is_left(report),
+        _ => false,
+    };
     let is = |kind: OutcomeKind| each().any(|report| report.outcome.kind == kind);
     let kind = if each().all(|report| report.outcome.kind == OutcomeKind::Joined) {
         OutcomeKind::Joined
@@ -36,7 +47,7 @@ pub fn merge(case: &Treatment, reports: &[(Treatment, Report)]) -> Report {
         for reason in &report.outcome.reasons {
             reasons.push(Reason { code: reason.code.clone(), text: format!("{}: {}", part.target, reason.text) });
         }
-        if matches!(report.outcome.kind, OutcomeKind::Declined | OutcomeKind::NotContained) {
+        if is_left(report) || matches!(report.outcome.kind, OutcomeKind::Declined | OutcomeKind::NotContained) {
             let why = report.outcome.reasons.first().map_or("", |reason| reason.text.as_str());
             residual.push(ResidualRisk { way: Way::Open, text: format!("{} is not contained: {why}", part.target) });
         }
@@ -61,4 +72,33 @@ pub fn merge(case: &Treatment, reports: &[(Treatment, Report)]) -> Report {
         ..case.report(Outcome::new(kind, reasons))
     }
     .bounded()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::tests::case;
+
+    #[test]
+    fn what_is_left_to_another_question_is_not_said_to_be_contained() {
+        use OutcomeKind::{AwaitingApproval, Contained, Declined, Joined, NotContained, Observed, PartiallyContained};
+        let whole = case(0, 0..2, &[]);
+        let parts = whole.parts();
+        for (one, (kind, code), both, is_open) in [
+            (Contained, (Contained, "x"), Contained, false),
+            (Contained, (Joined, "nothing-new"), Contained, false),
+            (Contained, (Joined, "asked-already"), PartiallyContained, true),
+            (Contained, (Joined, "rejected"), PartiallyContained, true),
+            (Contained, (NotContained, "x"), PartiallyContained, true),
+            (Observed, (Joined, "told-already"), Observed, true),
+            (AwaitingApproval, (Declined, "x"), AwaitingApproval, true),
+            (Joined, (Joined, "told-already"), Joined, true),
+        ] {
+            let first = parts[0].report(Outcome::because(one, "nothing-new", "why"));
+            let second = parts[1].report(Outcome::because(kind, code, "why"));
+            let merged = merge(&whole, &[(parts[0].clone(), first), (parts[1].clone(), second)]);
+            assert_eq!(merged.outcome.kind, both, "{one} and {kind} {code}");
+            assert_eq!(merged.residual.iter().any(|risk| risk.way.is_open()), is_open, "{one} and {kind} {code}");
+        }
+    }
 }

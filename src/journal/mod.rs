@@ -217,7 +217,8 @@ impl Rejected {
             let is_it = |old: &StepReport| old.action == step.action && old.target == step.target && old.state == no;
             known.is_some_and(|known| known.steps.iter().any(is_it))
         };
-        report.steps.iter().filter(|step| step.state.starts_with(WAITS)).all(is_rejected)
+        let mut waiting = report.steps.iter().filter(|step| step.state.starts_with(WAITS)).peekable();
+        waiting.peek().is_some() && waiting.all(is_rejected)
     }
 
     fn state(&self) -> String {
