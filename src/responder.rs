@@ -301,7 +301,8 @@ impl Responder {
     /// One question for all that would ask the same, and one message where Cordon only looks: several regions report one principal, several
     /// findings one target.
     async fn unless_asked_already(&self, case: &Treatment, report: Report) -> Result<Report, Retry> {
-        let is_look = report.outcome.kind == OutcomeKind::Observed && !report.steps.is_empty();
+        let is_look =
+            report.outcome.kind == OutcomeKind::Observed && !report.steps.is_empty() && Notification::is_due(&report);
         if !is_look && report.outcome.kind != OutcomeKind::AwaitingApproval {
             return Ok(report);
         }
@@ -322,6 +323,10 @@ impl Responder {
         }
         let Some(asks) = other else { return Ok(report) };
         let (code, how) = if is_look { ("told-already", "know of") } else { ("asked-already", "are asked about") };
+        if is_look {
+            // The digest says how often.
+            self.count(&report).await;
+        }
         let why = format!("people {how} the same things already, by incident {asks}");
         let joined = case.report(Outcome::because(OutcomeKind::Joined, code, why));
         if case.part_of.is_none() {

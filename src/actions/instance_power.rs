@@ -9,7 +9,7 @@
 //! # Limits
 //! Memory and instance-store volumes are lost, and so is a public address that is no Elastic IP. Offered, never done unasked.
 
-use super::{Action, Called, Permissions, Release};
+use super::{Action, AnyChange, Attribute, Called, Change, Permissions, Release};
 use crate::{
     aws::{Aws, AwsError, classify},
     domain::{AccountId, InstanceId, Region, Text},
@@ -73,6 +73,11 @@ impl Action for InstancePower {
             ],
             Power::Other(_) => Vec::new(),
         }
+    }
+
+    fn unsettles(&self, other: &AnyChange) -> bool {
+        let AnyChange::InstanceAttribute(Change { target, .. }) = other else { return false };
+        target.instance == self.instance && target.attribute == Attribute::DisableApiStop
     }
 
     async fn read(&self, aws: &Aws) -> Result<Power, AwsError> {

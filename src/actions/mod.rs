@@ -122,6 +122,11 @@ pub trait Action: Data + Display {
         Self::is_ours(now)
     }
 
+    /// Whether setting `after` takes that off for a moment: it is read again before it is said to be in place.
+    fn unsettles(&self, _other: &AnyChange) -> bool {
+        false
+    }
+
     /// What is there now. NotFound means that the target, by its unique id, is gone.
     fn read(&self, aws: &Aws) -> impl Future<Output = Result<Self::State, AwsError>> + Send;
     /// The AWS CLI command that sets a state by hand; `None` where a state cannot be written on one safe line.
@@ -280,6 +285,10 @@ macro_rules! actions { ($($Action:ident => $file:literal),* $(,)?) => {
 
         pub fn shown(&self) -> Shown {
             match self { $(Self::$Action(change) => change.shown()),* }
+        }
+
+        pub fn unsettles(&self, other: &Self) -> bool {
+            match self { $(Self::$Action(change) => change.target.unsettles(other)),* }
         }
 
         /// What a person types to put it back.

@@ -233,7 +233,7 @@ impl Deployment {
         if function.starts_with("arn:") {
             return Ok(audience(function));
         }
-        let region = self.aws.home().context("which region? set AWS_REGION")?;
+        let region = self.region(None)?;
         Ok(format!("{}/{region}/{function}", self.aws.identity().await?.account))
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Asked, Illegal, Next, Owed, Sight, State, Task, TaskEvent, next};
 use crate::{
-    actions::{AnyChange, Attribute, OwnGroups, Release, Side},
+    actions::{AnyChange, OwnGroups, Release, Side},
     domain::{GroupId, IncidentId, InterfaceId, Target, Timestamp, VpcId},
     journal::{Containment, Entry, Inbox, MOST_ENTRIES, MOST_STEPS, Step, joined},
     playbooks::Plan,
@@ -237,15 +237,12 @@ impl Course {
     /// What another change of this look took off for a moment may not have been set again, whatever AWS answered. Returns whether there is
     /// such a thing: it is to be read before anything is said of it.
     pub fn doubt(&mut self) -> bool {
-        let was_stopped = self.work.iter().any(|(change, task)| {
-            matches!(change, AnyChange::InstancePower(_)) && task.was_applied() && task.side() == Side::After
-        });
+        let is_applied = |task: &Task| task.was_applied() && task.side() == Side::After;
+        let applied: Vec<AnyChange> =
+            self.work.iter().filter(|(_, task)| is_applied(task)).map(|(change, _)| change.clone()).collect();
         let mut is_doubted = false;
         for (change, task) in &mut self.work {
-            if let AnyChange::InstanceAttribute(change) = change
-                && was_stopped
-                && change.target.attribute == Attribute::DisableApiStop
-                && matches!(task.state, State::Done | State::Already)
+            if matches!(task.state, State::Done | State::Already) && applied.iter().any(|other| other.unsettles(change))
             {
                 task.doubt();
                 is_doubted = true;

@@ -137,16 +137,27 @@ impl Course {
         Ok(())
     }
 
-    /// Takes in what was seen of such a step: what was undone is contained again, where Cordon acts. Returns it in words.
+    /// Takes in what was read of such steps: what was undone is contained again, where Cordon acts. Returns that in words.
     pub fn saw_unnamed(
         &mut self,
-        n: usize,
-        sight: Sight,
+        looked: impl IntoIterator<Item = (usize, Sight)>,
         acts: bool,
         at: Timestamp,
-    ) -> Result<Option<String>, Illegal> {
+    ) -> Result<Vec<String>, Illegal> {
+        let mut again = Vec::new();
+        for (n, sight) in looked {
+            again.extend(self.saw_one(n, sight, acts, at)?);
+        }
+        Ok(again)
+    }
+
+    fn saw_one(&mut self, n: usize, sight: Sight, acts: bool, at: Timestamp) -> Result<Option<String>, Illegal> {
         let since = self.since_begun(at);
         let Some((change, task)) = self.work.get_mut(n) else { return Ok(None) };
+        // It was put back by somebody who may.
+        if matches!(task.state, State::ReleasedByHand { .. }) {
+            return Ok(None);
+        }
         match sight {
             Sight::Seen(seen) if !seen.after => {
                 let what = format!("{}: was {}", change.shown().key(), seen.shown);

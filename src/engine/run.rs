@@ -168,16 +168,6 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Looks at these steps, and contains again what was undone. Returns that in words.
-    pub async fn look_after(&self, course: &mut Course, these: &[usize]) -> Result<Vec<String>, EngineError> {
-        let sights = self.look_at(course, these).await;
-        let mut undone = Vec::new();
-        for (n, sight) in these.iter().zip(sights) {
-            undone.extend(course.saw_unnamed(*n, sight, true, self.now())?);
-        }
-        Ok(undone)
-    }
-
     /// What is there now of these steps.
     pub async fn look_at(&self, course: &Course, these: &[usize]) -> Vec<Sight> {
         let read = |n: &usize| course.work.get(*n).map(|(change, _)| change.read(self.aws));

@@ -140,6 +140,22 @@ impl DynamoJournal {
         }
     }
 
+    /// Puts an item in place of the one that was, unless that is of another version.
+    async fn put(&self, pk: String, sk: &str, name: &str, value: V) -> Result<(), JournalError> {
+        let mut item = key(pk.clone(), sk);
+        item.insert("schema".to_owned(), V::N(SCHEMA.to_owned()));
+        item.insert(name.to_owned(), value);
+        let call = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        let call = call
+            .condition_expression(OURS)
+            .expression_attribute_names("#schema", "schema")
+            .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()));
+        match call.send().await.map_err(classify("dynamodb:PutItem")) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.refused(pk, sk, error).await),
+        }
+    }
+
     /// Why an item did not take a write: it is of another version, if that is so.
     async fn refused(&self, pk: String, sk: &str, error: AwsError) -> JournalError {
         let AwsError::Conflict { .. } = &error else { return error.into() };

@@ -390,7 +390,9 @@ impl Responder {
             // Only what was cut just now: what lies in quarantine since a while has no connection to lose.
             if is_new && !plan.passages.is_empty() && !course.interfaces().is_empty() {
                 let passed = self.pass(case, worker, course, &plan, sent.as_ref()).await;
-                undone.extend(worker.look_after(course, &course.interfaces()).await?);
+                let (these, now) = (course.interfaces(), self.now());
+                let sights = worker.look_at(course, &these).await;
+                undone.extend(course.saw_unnamed(these.into_iter().zip(sights), true, now)?);
                 passage = Some(passed);
             }
             worker.finish(course).await?;
@@ -443,8 +445,9 @@ impl Responder {
     }
 }
 
-/// How long the cut waits for reads that are about to come, so that what follows from them goes out one round earlier.
-const GRACE: Duration = Duration::from_millis(30);
+/// How long the cut waits for reads that are about to come, so that what follows from them goes out one round earlier. What has come must be
+/// parsed first, which takes a debug build several times as long.
+const GRACE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 150 } else { 30 });
 
 /// Both at once; when `first` is done, `rest` has a moment more, and is left to go on.
 async fn beside<A, B>(first: impl Future<Output = A>, rest: &mut (impl Future<Output = B> + Unpin)) -> (A, Option<B>) {

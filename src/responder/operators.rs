@@ -13,10 +13,7 @@ use crate::{
     survey::investigate,
 };
 use futures::future::join_all;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 /// How long a recheck waits for CloudTrail's word before it contains again.
 const MOST_LOOKING: Duration = Duration::from_secs(2);
@@ -198,15 +195,12 @@ impl Responder {
     ) -> Result<(Vec<String>, Undoers), Retry> {
         let unnamed = course.unnamed(plan);
         let sights = worker.look_at(course, &unnamed).await;
-        let (mut again, mut others) = (Vec::new(), Undoers::new());
+        let mut others = Undoers::new();
         if *occasion != Occasion::Delivery {
             let undone = course.undone(unnamed.iter().copied().zip(&sights), self.now());
             others = self.leave_to_operators(course, plan, undone).await?;
         }
-        let left: BTreeSet<usize> = course.unnamed(plan).into_iter().collect();
-        for (n, sight) in unnamed.into_iter().zip(sights).filter(|(n, _)| left.contains(n)) {
-            again.extend(course.saw_unnamed(n, sight, case.mode != Mode::Observe, self.now())?);
-        }
+        let again = course.saw_unnamed(unnamed.into_iter().zip(sights), case.mode != Mode::Observe, self.now())?;
         Ok((again, others))
     }
 }

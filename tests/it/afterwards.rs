@@ -3,7 +3,7 @@
 use crate::lab::{Lab, Setup, differences, kind, undeclared};
 use anyhow::{Context, Result};
 use cordon::domain::Timestamp;
-use cordon_support::{Fault, How, Lasting, Match, When};
+use cordon_support::{Fault, How, Match};
 use serde_json::{Value, json};
 
 fn incident(report: &Value) -> String {
@@ -19,7 +19,7 @@ async fn released(lab: &Lab, incident: &str, arguments: &[&str], code: i32) -> R
 
 fn fails(operation: &str, occurrence: Option<u32>, how: How) -> Fault {
     let at = Match { operation: operation.to_owned(), resource: None, occurrence };
-    Fault { at, when: When::Before, how, lasting: Lasting::Throughout }
+    Fault::throughout(at, how)
 }
 
 /// The operator's terminal dies with the journal saying that everything is being put back.

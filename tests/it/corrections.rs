@@ -5,7 +5,7 @@ use crate::{
     lab::{Lab, Setup, differences, kind},
 };
 use anyhow::Result;
-use cordon_support::{Fault, How, Lasting, Match, When};
+use cordon_support::{Fault, How, Match};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -191,7 +191,7 @@ async fn a_kind_of_sensors_that_cannot_be_read_takes_no_other_with_it() -> Resul
     let lab = Lab::new(Setup { durable: true, interfaces: Some(1), world: &["trail", "detector"], ..Setup::default() })
         .await?;
     let at = Match::operation("ListDetectors");
-    lab.proxy.fail(Fault { at, when: When::Before, how: How::Denied, lasting: Lasting::Throughout });
+    lab.proxy.fail(Fault::throughout(at, How::Denied));
     lab.sweep().await?;
     lab.sweep().await?;
     let told = lab.messages().await?;

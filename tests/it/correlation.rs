@@ -2,7 +2,7 @@
 
 use crate::lab::{Lab, Setup, codes, kind};
 use anyhow::Result;
-use cordon_support::{Answer, Fault, How, Lasting, Match, When};
+use cordon_support::{Answer, Fault, How, Match, When};
 use serde_json::{Value, json};
 
 async fn approving() -> Result<Lab> {
@@ -79,6 +79,12 @@ async fn several_regions_report_one_user_and_people_hear_of_it_once() -> Result<
         // It holds with the first one where that contained.
         let shown = lab.shown(&lab.incident_of(&elsewhere)?).await?;
         assert!(shown.to_string().contains(incident(&first)), "{mode}: {shown:#}");
+        if mode == "observe" {
+            lab.clock.advance(std::time::Duration::from_secs(3_600))?;
+            lab.sweep().await?;
+            let [mail] = lab.messages().await?.try_into().unwrap();
+            assert_eq!(mail["Subject"], "[Cordon] digest: 2 events observed, nothing changed", "the other region's");
+        }
     }
     Ok(())
 }
@@ -160,7 +166,7 @@ async fn what_was_released_is_not_asked_about_again() -> Result<()> {
 async fn a_second_incident_holds_too_though_its_look_was_news() -> Result<()> {
     let lab = Lab::durable().await?;
     let at = Match::operation("LookupEvents");
-    lab.proxy.fail(Fault { at, when: When::Before, how: How::Throttled, lasting: Lasting::Throughout });
+    lab.proxy.fail(Fault::throughout(at, How::Throttled));
     let first = lab.deliver(&lab.event("key-used-from-outside")?).await?;
     assert_eq!(kind(&first), "PartiallyContained", "{first:#}");
     lab.proxy.heal();

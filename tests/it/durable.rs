@@ -2,7 +2,7 @@
 
 use crate::lab::{Durable, Lab, Setup, differences, kind, undeclared};
 use anyhow::{Context, Result};
-use cordon_support::{Answer, Fault, How, Lasting, Match, When};
+use cordon_support::{Answer, Fault, How, Match, When};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -250,8 +250,7 @@ async fn commands_say_what_is_wrong_and_how_far_they_came() -> Result<()> {
     let output = lab.cordon(&["show", incident(&second)]).await?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(1) && text.contains("schema 2; this version knows 1"), "{text}");
-    let denied =
-        Fault { at: Match::operation("Scan"), when: When::Before, how: How::Denied, lasting: Lasting::Throughout };
+    let denied = Fault::throughout(Match::operation("Scan"), How::Denied);
     lab.proxy.fail(denied);
     let output = lab.cordon(&["incidents"]).await?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();

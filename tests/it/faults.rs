@@ -57,12 +57,7 @@ async fn what_is_refused_throughout_is_said_and_the_rest_is_done() -> Result<()>
         ("role-session-exfiltrated", "PutRolePolicy", "NotContained"),
     ] {
         let lab = Lab::contain().await?;
-        lab.proxy.fail(Fault {
-            at: Match::operation(operation),
-            when: When::Before,
-            how: How::Denied,
-            lasting: Lasting::Throughout,
-        });
+        lab.proxy.fail(Fault::throughout(Match::operation(operation), How::Denied));
         let report = lab.deliver(&lab.event(sample)?).await?;
         assert_eq!(kind(&report), expected, "{sample} {operation}: {report:#}");
         assert!(codes(&report).contains(&"step-failed"), "{report:#}");
@@ -91,12 +86,7 @@ async fn what_cannot_be_read_is_not_contained_but_told_or_tried_again() -> Resul
         ("DescribeNetworkInterfaces", How::ServerError, None),
     ] {
         let lab = Lab::contain().await?;
-        lab.proxy.fail(Fault {
-            at: Match::operation(operation),
-            when: When::Before,
-            how,
-            lasting: Lasting::Throughout,
-        });
+        lab.proxy.fail(Fault::throughout(Match::operation(operation), how));
         let event = lab.event("instance-c2-network")?;
         match (lab.function.invoke(&event).await?, expected) {
             (Answer::Response(report), Some(expected)) => {
@@ -116,12 +106,7 @@ async fn what_cannot_be_read_is_not_contained_but_told_or_tried_again() -> Resul
 #[tokio::test]
 async fn a_message_that_could_not_be_sent_is_sent_by_the_repeat() -> Result<()> {
     let lab = Lab::contain().await?;
-    lab.proxy.fail(Fault {
-        at: Match::operation("Publish"),
-        when: When::Before,
-        how: How::ServerError,
-        lasting: Lasting::Throughout,
-    });
+    lab.proxy.fail(Fault::throughout(Match::operation("Publish"), How::ServerError));
     let event = lab.event("instance-c2-network")?;
     assert!(matches!(lab.function.invoke(&event).await?, Answer::Error(_)));
     lab.proxy.heal();

@@ -5,7 +5,7 @@ use crate::{
     tally::Tally,
 };
 use anyhow::{Context, Result, ensure};
-use cordon_support::{Answer, Fault, How, Lasting, Match, When};
+use cordon_support::{Answer, Fault, How, Match};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -169,7 +169,7 @@ async fn cell(guard: Guard, state: State) -> Result<()> {
         };
         let (operation, resource) = (guard.read.0.to_owned(), guard.read.1.map(fill));
         let at = Match { operation, resource, occurrence: None };
-        lab.proxy.fail(Fault { at, when: When::Before, how, lasting: Lasting::Throughout });
+        lab.proxy.fail(Fault::throughout(at, how));
     }
     let answer = lab.function.invoke(&event).await?;
     let changed = differences(&before, &lab.dump().await?);

@@ -18,6 +18,11 @@ async fn outcomes(lab: &Lab) -> Result<Vec<String>> {
     Ok(lab.messages().await?.iter().map(outcome).collect())
 }
 
+fn throttled(operation: &str, occurrence: Option<u32>) -> Fault {
+    let at = Match { operation: operation.to_owned(), resource: None, occurrence };
+    Fault::throughout(at, How::Throttled)
+}
+
 /// The key is dead, and what it made is not: each session is denied on its own role, by the role's unique id.
 #[tokio::test]
 async fn sessions_that_a_key_handed_on_are_denied_too() -> Result<()> {
@@ -76,8 +81,7 @@ async fn a_look_that_fails_is_told_only_if_it_stays_so() -> Result<()> {
     let incident = report["incident"].as_str().unwrap();
     lab.messages().await?;
     let blind = async |operation: &str| {
-        let at = Match::operation(operation);
-        lab.proxy.fail(Fault { at, when: When::Before, how: How::Throttled, lasting: Lasting::Throughout });
+        lab.proxy.fail(throttled(operation, None));
         lab.sweep().await?;
         let unread = lab.shown(incident).await?["incident"]["unread"].take();
         lab.proxy.heal();
@@ -105,8 +109,7 @@ async fn a_look_that_fails_is_told_only_if_it_stays_so() -> Result<()> {
 #[tokio::test]
 async fn a_way_that_comes_to_light_is_told() -> Result<()> {
     let lab = Lab::durable().await?;
-    let at = Match::operation("LookupEvents");
-    lab.proxy.fail(Fault { at, when: When::Before, how: How::Throttled, lasting: Lasting::Throughout });
+    lab.proxy.fail(throttled("LookupEvents", None));
     let report = lab.deliver(&lab.event("key-used-from-outside")?).await?;
     assert_eq!(kind(&report), "PartiallyContained", "{report:#}");
     lab.proxy.heal();
@@ -175,11 +178,6 @@ async fn a_session_that_is_known_later_is_denied_later() -> Result<()> {
     Ok(())
 }
 
-fn blind(operation: &str, occurrence: Option<u32>) -> Fault {
-    let at = Match { operation: operation.to_owned(), resource: None, occurrence };
-    Fault { at, when: When::Before, how: How::Throttled, lasting: Lasting::Throughout }
-}
-
 /// That a session is alive is known, though its role cannot be read: people do not wait for that.
 #[tokio::test]
 async fn a_session_that_comes_to_light_is_told_though_its_role_cannot_be_read() -> Result<()> {
@@ -187,7 +185,7 @@ async fn a_session_that_comes_to_light_is_told_though_its_role_cannot_be_read() 
     assert_eq!(kind(&lab.deliver(&lab.event("key-used-from-outside")?).await?), "Contained");
     lab.messages().await?;
     lab.handed_on("/role_app", "loot").await?;
-    lab.proxy.fail(blind("GetRole", None));
+    lab.proxy.fail(throttled("GetRole", None));
     lab.sweep().await?;
     let [mail] = lab.messages().await?.try_into().unwrap();
     let text = mail["Message"].as_str().unwrap();
@@ -218,14 +216,14 @@ async fn a_no_holds_though_a_look_fails_and_what_stays_unread_is_told_all_the_sa
     let nothing: Vec<String> = Vec::new();
     for _ in 0..2 {
         lab.proxy.clear();
-        lab.proxy.fail(blind("LookupEvents", Some(2)));
+        lab.proxy.fail(throttled("LookupEvents", Some(2)));
         lab.sweep().await?;
         assert_eq!(outcomes(&lab).await?, nothing, "of one key: {:#}", lab.shown(incident).await?);
         lab.proxy.heal();
         lab.sweep().await?;
         assert_eq!(outcomes(&lab).await?, nothing);
     }
-    lab.proxy.fail(blind("LookupEvents", None));
+    lab.proxy.fail(throttled("LookupEvents", None));
     for minutes in [0, 20, 20] {
         assert_eq!(outcomes(&lab).await?, nothing);
         lab.clock.advance(Duration::from_secs(minutes * 60))?;
@@ -248,7 +246,7 @@ async fn an_approval_that_a_blind_look_does_not_follow_is_told() -> Result<()> {
     lab.messages().await?;
     assert!(lab.cordon(&["approve", incident]).await?.status.success());
     lab.proxy.clear();
-    lab.proxy.fail(blind("LookupEvents", None));
+    lab.proxy.fail(throttled("LookupEvents", None));
     lab.recheck(incident).await?;
     let [mail] = lab.messages().await?.try_into().unwrap();
     assert!(mail["Message"].as_str().unwrap().contains("is not the plan any more"), "{mail:#}");

@@ -3,7 +3,7 @@
 use crate::lab::{Lab, kind, undeclared};
 use anyhow::Result;
 use cordon::domain::Timestamp;
-use cordon_support::{Fault, How, Lasting, Match, When};
+use cordon_support::{Fault, How, Match};
 use serde_json::{Value, json};
 
 const MINUTE: i64 = 60_000;
@@ -97,7 +97,7 @@ async fn where_cloudtrail_does_not_answer_nothing_goes_back_unless_forced() -> R
     let incident = report["incident"].as_str().unwrap();
     let contained = lab.dump().await?;
     let at = Match::operation("LookupEvents");
-    lab.proxy.fail(Fault { at, when: When::Before, how: How::Denied, lasting: Lasting::Throughout });
+    lab.proxy.fail(Fault::throughout(at, How::Denied));
     let (code, said) = release(&lab, incident, &[]).await?;
     assert!(code == Some(3) && said.contains("could not be looked up"), "{said}");
     assert_eq!(undeclared(&contained, &lab.dump().await?), Vec::<String>::new());

@@ -99,7 +99,7 @@ impl Lab {
             request[*flag] = json!(true);
         }
         let ids = boto3.request(request).await.context("cannot build the world")?;
-        // As long as two processes on a busy machine may take to ask side by side.
+        // As long as two processes on a busy machine may take to ask side by side, and longer than the cut waits for what is about to come.
         let hold = setup.rounds.then_some(std::time::Duration::from_millis(250));
         let proxy = Proxy::start_with(moto.endpoint(), ProxyOptions { hold, ..ProxyOptions::default() }).await?;
         let clock = TestClock::new()?;

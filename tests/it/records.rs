@@ -2,7 +2,7 @@
 
 use crate::lab::{Lab, Setup, kind};
 use anyhow::Result;
-use cordon_support::{Fault, How, Lasting, Match, When};
+use cordon_support::{Fault, How, Match};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ async fn a_batch_of_events_loses_nothing_and_poison_goes_back_alone() -> Result<
     assert_eq!(lab.messages().await?.len(), 1);
     // Where the table does not answer, a message that must be counted goes back, and only that.
     let at = Match::operation("UpdateItem");
-    lab.proxy.fail(Fault { at, when: When::Before, how: How::ServerError, lasting: Lasting::Throughout });
+    lab.proxy.fail(Fault::throughout(at, How::ServerError));
     let counted = lab.record("access/calls-denied")?.to_string();
     let mut batch: Vec<Value> = (0..10).map(|n| message(n, "no json".to_owned())).collect();
     batch[4] = message(4, counted.clone());

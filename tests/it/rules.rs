@@ -5,7 +5,7 @@ use crate::{
     lab::{Lab, Setup, codes, differences, kind},
 };
 use anyhow::{Context, Result};
-use cordon_support::{Fault, How, Lasting, Match, When};
+use cordon_support::{Fault, How, Match};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ async fn rules_that_cannot_be_read_hold_back() -> Result<()> {
         let lab = Lab::durable().await?;
         let at = Match::operation("Query");
         let before = lab.dump().await?;
-        lab.proxy.fail(Fault { at, when: When::Before, how, lasting: Lasting::Throughout });
+        lab.proxy.fail(Fault::throughout(at, how));
         let answer = lab.function.invoke(&lab.event(SAMPLE)?).await?;
         match (expected, answer) {
             (Some(expected), cordon_support::Answer::Response(report)) => {
@@ -179,7 +179,7 @@ async fn limits_that_cannot_be_read_hold_back() -> Result<()> {
         let event = lab.event(SAMPLE)?;
         let budget = format!("cordon/BUDGET#credentials#{}", lab.clock.now_ms().div_euclid(3_600_000));
         let at = Match { operation: "UpdateItem".to_owned(), resource: Some(budget), occurrence: None };
-        lab.proxy.fail(Fault { at, when: When::Before, how, lasting: Lasting::Throughout });
+        lab.proxy.fail(Fault::throughout(at, how));
         let before = lab.dump().await?;
         match (expected, lab.function.invoke(&event).await?) {
             (Some(expected), cordon_support::Answer::Response(report)) => {

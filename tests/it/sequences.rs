@@ -5,7 +5,7 @@ use crate::{
     principals::did,
 };
 use anyhow::Result;
-use cordon_support::{Fault, How, Lasting, Match, When};
+use cordon_support::{Fault, How, Match};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -129,7 +129,7 @@ async fn several_actors_need_one_approval_of_the_whole() -> Result<()> {
     lab.call("iam", "create_access_key", json!({"UserName": "bob"})).await?;
     assert!(lab.cordon(&["approve", incident]).await?.status.success());
     let at = Match { operation: "ModifyNetworkInterfaceAttribute".to_owned(), resource: None, occurrence: None };
-    lab.proxy.fail(Fault { at, when: When::Before, how: How::Throttled, lasting: Lasting::Throughout });
+    lab.proxy.fail(Fault::throughout(at, How::Throttled));
     lab.clock.advance(Duration::from_secs(5))?;
     lab.function.invoke(&lab.batch(incident)).await?;
     assert!(is_denied(&lab).await? && !is_quarantined(&lab).await?);

@@ -8,7 +8,7 @@ use crate::{
     workers,
 };
 use anyhow::{Result, bail, ensure};
-use cordon_support::{Answer, Call, Fault, How, Lasting, Match, When};
+use cordon_support::{Answer, Call, Fault, How, Match, When};
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, future::Future, time::Duration};
 
@@ -270,7 +270,7 @@ async fn queue() -> Result<()> {
 async fn people() -> Result<()> {
     let lab = Lab::durable().await?;
     let at = Match::operation("Publish");
-    lab.proxy.fail(Fault { at, when: When::Before, how: How::ServerError, lasting: Lasting::Throughout });
+    lab.proxy.fail(Fault::throughout(at, How::ServerError));
     let report = lab.deliver(&lab.event("instance-c2-network")?).await?;
     ensure!(kind(&report) == "Contained", "{report:#}");
     let incident = report["incident"].as_str().unwrap();

@@ -2,7 +2,7 @@
 
 use crate::lab::{Lab, Setup, differences, kind};
 use anyhow::Result;
-use cordon_support::{Fault, How, Lasting, Match, When};
+use cordon_support::{Fault, How, Match, When};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -65,12 +65,7 @@ async fn what_was_begun_is_finished() -> Result<()> {
 async fn a_message_that_could_not_be_sent_is_sent_later() -> Result<()> {
     let lab = Lab::durable().await?;
     lab.cordon(&["prepare"]).await?;
-    let down = || Fault {
-        at: Match::operation("Publish"),
-        when: When::Before,
-        how: How::Denied,
-        lasting: Lasting::Throughout,
-    };
+    let down = || Fault::throughout(Match::operation("Publish"), How::Denied);
     lab.proxy.fail(down());
     let report = lab.deliver(&lab.event("instance-c2-network")?).await?;
     assert_eq!(kind(&report), "Contained", "containing does not wait for the mail: {report:#}");
@@ -150,7 +145,7 @@ async fn routine_is_told_once_an_hour_and_groups_are_made_ahead() -> Result<()> 
     lab.clock.advance(Duration::from_secs(3_600))?;
     // What could not be sent is sent by a later one.
     let at = Match::operation("Publish");
-    lab.proxy.fail(Fault { at, when: When::Before, how: How::Denied, lasting: Lasting::Throughout });
+    lab.proxy.fail(Fault::throughout(at, How::Denied));
     assert_eq!(lab.sweep().await?["failed"], 1);
     lab.proxy.heal();
     lab.clock.advance(Duration::from_secs(3_600))?;

@@ -1,6 +1,6 @@
 //! The registry of our own groups: `REG#account#region`, `GROUP#vpc` or `PASSAGE#vpc`; and the baseline of sensors: `SENSORS#account#region`.
 
-use super::{DynamoJournal, OURS, SCHEMA, V, checked, json, key, millis, string, text, unreadable};
+use super::{DynamoJournal, SCHEMA, V, checked, json, key, millis, string, text, unreadable};
 use crate::{
     aws::{AwsError, classify},
     domain::{AccountId, GroupId, Region, VpcId},
@@ -59,19 +59,8 @@ impl Registry for DynamoJournal {
                 Purpose::Quarantine => "GROUP",
                 Purpose::Passage => "PASSAGE",
             };
-            let (pk, sk) = (format!("REG#{account}#{region}"), format!("{kind}#{vpc}"));
-            let mut item = key(pk.clone(), &sk);
-            item.insert("schema".to_owned(), V::N(SCHEMA.to_owned()));
-            item.insert("group".to_owned(), V::S(group.to_string()));
-            let call = self.client.put_item().table_name(&self.table).set_item(Some(item));
-            let call = call
-                .condition_expression(OURS)
-                .expression_attribute_names("#schema", "schema")
-                .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()));
-            match call.send().await.map_err(classify("dynamodb:PutItem")) {
-                Ok(_) => Ok(()),
-                Err(error) => Err(self.refused(pk, &sk, error).await),
-            }
+            let pk = format!("REG#{account}#{region}");
+            self.put(pk, &format!("{kind}#{vpc}"), "group", V::S(group.to_string())).await
         }
         .boxed()
     }

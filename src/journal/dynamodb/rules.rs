@@ -124,19 +124,8 @@ impl RuleStore for DynamoJournal {
 
     fn set_pause<'a>(&'a self, pause: &'a Pause) -> BoxFuture<'a, Result<(), JournalError>> {
         async move {
-            let mut item = key(POLICY.to_owned(), PAUSE);
-            item.insert("schema".to_owned(), V::N(SCHEMA.to_owned()));
-            item.insert("pause".to_owned(), text(pause)?);
-            let call = self.client.put_item().table_name(&self.table).set_item(Some(item));
             // One that was damaged is written anew; one of another version is not ours to write.
-            let call = call
-                .condition_expression(OURS)
-                .expression_attribute_names("#schema", "schema")
-                .expression_attribute_values(":schema", V::N(SCHEMA.to_owned()));
-            match call.send().await.map_err(classify("dynamodb:PutItem")) {
-                Ok(_) => Ok(()),
-                Err(error) => Err(self.refused(POLICY.to_owned(), PAUSE, error).await),
-            }
+            self.put(POLICY.to_owned(), PAUSE, "pause", text(pause)?).await
         }
         .boxed()
     }

@@ -108,6 +108,7 @@ fn the_examples_are_read_and_mean_what_they_say() {
         assert_ne!(careful.dns_evidence(severity), Mode::Contain, "{severity}");
     }
     assert_eq!(high(&careful, CompromisedInstance), Mode::Approve);
+    assert_eq!(high(&careful, CompromisedAccessKey), Mode::Approve);
     assert!(!careful.open_passage);
     assert_eq!(high(&usual, CompromisedInstance), Mode::Contain);
     assert_eq!(usual.mode(CompromisedInstance, Severity::Medium), Mode::Approve);

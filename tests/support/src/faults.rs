@@ -50,6 +50,13 @@ pub enum Lasting {
     Throughout,
 }
 
+impl Fault {
+    /// AWS never sees such calls, until [`crate::Proxy::heal`].
+    pub fn throughout(at: Match, how: How) -> Fault {
+        Fault { at, when: When::Before, how, lasting: Lasting::Throughout }
+    }
+}
+
 impl Match {
     /// Every call of one operation.
     pub fn operation(operation: impl Into<String>) -> Match {
