@@ -447,7 +447,7 @@ impl Responder {
 
 /// How long the cut waits for reads that are about to come, so that what follows from them goes out one round earlier. What has come must be
 /// parsed first, which takes a debug build several times as long.
-const GRACE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 150 } else { 30 });
+const GRACE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 250 } else { 30 });
 
 /// Both at once; when `first` is done, `rest` has a moment more, and is left to go on.
 async fn beside<A, B>(first: impl Future<Output = A>, rest: &mut (impl Future<Output = B> + Unpin)) -> (A, Option<B>) {

@@ -278,6 +278,7 @@ async fn a_sweep_finds_what_is_silent_and_respects_whose_doing_it_is() -> Result
 #[tokio::test]
 async fn a_rule_about_the_account_leads_to_the_trail_that_is_silent() -> Result<()> {
     let lab = lab(&["trail"]).await?;
+    lab.away_from_the_end_of(Duration::from_secs(300))?;
     lab.call("cloudtrail", "stop_logging", json!({"Name": "audit"})).await?;
     stopped_by(&lab, "eve").await?;
     let mut event = lab.config("trail-off")?;

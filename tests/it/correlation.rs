@@ -4,6 +4,7 @@ use crate::lab::{Lab, Setup, codes, kind};
 use anyhow::Result;
 use cordon_support::{Answer, Fault, How, Match, When};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 async fn approving() -> Result<Lab> {
     Lab::new(Setup { durable: true, mode: Some("approve"), ..Setup::default() }).await
@@ -46,14 +47,10 @@ async fn whoever_comes_late_to_the_lease_looks_again() -> Result<()> {
     let head = format!("cordon/T#{}#global#user#{}", lab.account, lab.id("/user/id"));
     // The first attempt of the claim has no answer until the SDK gives it up.
     let claim = Match { operation: "UpdateItem".to_owned(), resource: Some(head), occurrence: Some(1) };
-    let stopped = lab.proxy.stop_at(claim, When::Before);
-    let in_time = async {
-        stopped.await?;
-        lab.deliver(&event).await
-    };
-    let (slow, first) = futures::join!(late.invoke(&event), in_time);
-    assert_eq!(kind(&first?), "Contained");
-    let Answer::Response(second) = slow? else { panic!("the late one failed") };
+    let in_time = async |_| lab.deliver(&event).await;
+    let (slow, first) = lab.while_it_stands((&late, &event), (claim, When::Before), in_time).await?;
+    assert_eq!(kind(&first), "Contained");
+    let Answer::Response(second) = slow else { panic!("the late one failed") };
     assert_eq!((kind(&second), codes(&second)), ("Joined", vec!["nothing-new"]), "{second:#}");
     let denies = lab.proxy.calls().into_iter().filter(|call| call.operation == "AttachUserPolicy").count();
     assert_eq!((denies, lab.messages().await?.len()), (1, 1));
@@ -64,6 +61,7 @@ async fn whoever_comes_late_to_the_lease_looks_again() -> Result<()> {
 async fn several_regions_report_one_user_and_people_hear_of_it_once() -> Result<()> {
     for (mode, code) in [("contain", "nothing-new"), ("approve", "asked-already"), ("observe", "told-already")] {
         let lab = Lab::new(Setup { durable: true, mode: Some(mode), ..Setup::default() }).await?;
+        lab.away_from_the_end_of(Duration::from_secs(3_600))?;
         let first = lab.deliver(&lab.event("key-used-from-outside")?).await?;
         let mut elsewhere = lab.event("key-used-from-outside")?;
         elsewhere["region"] = json!("eu-west-1");
@@ -80,7 +78,7 @@ async fn several_regions_report_one_user_and_people_hear_of_it_once() -> Result<
         let shown = lab.shown(&lab.incident_of(&elsewhere)?).await?;
         assert!(shown.to_string().contains(incident(&first)), "{mode}: {shown:#}");
         if mode == "observe" {
-            lab.clock.advance(std::time::Duration::from_secs(3_600))?;
+            lab.clock.advance(Duration::from_secs(3_600))?;
             lab.sweep().await?;
             let [mail] = lab.messages().await?.try_into().unwrap();
             assert_eq!(mail["Subject"], "[Cordon] digest: 2 events observed, nothing changed", "the other region's");
@@ -144,7 +142,7 @@ async fn what_was_released_is_not_asked_about_again() -> Result<()> {
     assert!(lab.cordon(&["release", incident(&first), "--reactivate-keys"]).await?.status.success());
     lab.messages().await?;
     lab.proxy.clear();
-    lab.clock.advance(std::time::Duration::from_secs(60))?;
+    lab.clock.advance(Duration::from_secs(60))?;
     // Published again, and another finding about it, from before the release.
     let mut other = lab.event("key-used-from-outside")?;
     for member in ["eventFirstSeen", "eventLastSeen"] {

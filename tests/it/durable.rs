@@ -353,21 +353,21 @@ async fn a_late_finding_during_a_live_lease_is_not_lost_wherever_it_comes() -> R
             let (first, second) = (lab.event("instance-c2-network")?, lab.event("instance-mining")?);
             let head = format!("cordon/T#{}#us-east-1#instance#{}", lab.account, lab.id("/victim/instance"));
             let resource = (operation == "UpdateItem").then_some(head);
-            let stands =
-                lab.proxy.stop_at(Match { operation: operation.to_owned(), resource, occurrence: Some(nth) }, when);
-            let late = async {
-                stands.await.context("it never came there")?;
+            let at = Match { operation: operation.to_owned(), resource, occurrence: Some(nth) };
+            let late = async |stands| {
                 let interface = json!({"SubnetId": lab.id("/subnet"), "Groups": [lab.id("/web_group")]});
                 let interface = lab.call("ec2", "create_network_interface", interface).await?;
                 let interface = interface["NetworkInterface"]["NetworkInterfaceId"].as_str().unwrap().to_owned();
                 let attach = json!({"NetworkInterfaceId": interface, "InstanceId": lab.id("/victim/instance"), "DeviceIndex": 5});
                 lab.call("ec2", "attach_network_interface", attach).await?;
+                lab.clock.set(stands)?;
                 anyhow::Ok((other.invoke(&second).await?, interface))
             };
-            let (answer, late) = futures::join!(lab.function.invoke(&first), late);
             let cell = format!("{when:?} {operation} #{nth}");
-            let (late, interface) = late.with_context(|| cell.clone())?;
-            let (Answer::Response(report), Answer::Response(late)) = (answer?, late) else {
+            let stood = lab.while_it_stands((&lab.function, &first), (at, when), late).await;
+            let (Answer::Response(report), (Answer::Response(late), interface)) =
+                stood.with_context(|| cell.clone())?
+            else {
                 panic!("{cell}: an error")
             };
             assert!(["Contained", "Joined"].contains(&kind(&report)), "{cell}: {report:#}");

@@ -1,7 +1,7 @@
 //! Targets that are not what the finding says, or not any more: each ends in one outcome with its reason, and nothing else is touched.
 
 use crate::lab::{Lab, codes, differences, kind};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use cordon_support::{Answer, Match, When};
 use serde_json::{Value, json};
 
@@ -65,10 +65,8 @@ async fn interfaces_that_change_between_plan_and_cut_are_told_and_caught() -> Re
     let event = lab.event("instance-c2-network")?;
     let head = format!("cordon/T#{}#us-east-1#instance#{}", lab.account, lab.id("/victim/instance"));
     let at = Match { operation: "UpdateItem".to_owned(), resource: Some(head), occurrence: Some(2) };
-    let stands = lab.proxy.stop_at(at, When::After);
     let gone = lab.interfaces("victim").remove(2);
-    let change = async {
-        stands.await.context("it never came there")?;
+    let change = async |_| {
         let found = lab.call("ec2", "describe_network_interfaces", json!({"NetworkInterfaceIds": [gone]})).await?;
         let attachment = found["NetworkInterfaces"][0]["Attachment"]["AttachmentId"].clone();
         lab.call("ec2", "detach_network_interface", json!({"AttachmentId": attachment, "Force": true})).await?;
@@ -80,8 +78,8 @@ async fn interfaces_that_change_between_plan_and_cut_are_told_and_caught() -> Re
         lab.call("ec2", "attach_network_interface", attach).await?;
         anyhow::Ok(made)
     };
-    let (answer, made) = futures::join!(lab.function.invoke(&event), change);
-    let (Answer::Response(report), made) = (answer?, made?) else { panic!("an error") };
+    let (answer, made) = lab.while_it_stands((&lab.function, &event), (at, When::After), change).await?;
+    let Answer::Response(report) = answer else { panic!("an error") };
     let step = |report: &Value, interface: &str| {
         let steps = report["steps"].as_array().unwrap().clone();
         steps.into_iter().find(|step| {

@@ -9,6 +9,7 @@ use cordon_support::{Answer, Fault, How, Match};
 use serde_json::{Value, json};
 use std::time::Duration;
 
+const HOUR: Duration = Duration::from_secs(3_600);
 const INSTANCE: &str = "instance-c2-network";
 const USER: &str = "key-used-from-outside";
 
@@ -152,6 +153,7 @@ async fn cell(guard: Guard, state: State) -> Result<()> {
     let lonely = matches!(guard.forbid, Forbid::OnlyHealthy) && state == State::Forbidden;
     let world: &[&str] = if lonely { &["targets", "lonely"] } else { guard.world };
     let lab = Lab::new(Setup { durable: true, world, ..Setup::default() }).await?;
+    lab.away_from_the_end_of(HOUR)?;
     lab.put_policy(guard.allows).await?;
     if state == State::Forbidden {
         forbid(&lab, guard).await?;
@@ -240,7 +242,7 @@ pub async fn budgets(tally: &mut Tally) {
 async fn instances(count: usize, limit: usize) -> Result<()> {
     let lab = Lab::durable().await?;
     lab.put_policy(&format!("limits: {{instances-per-hour: {limit}}}")).await?;
-    begin_of_an_hour(&lab)?;
+    lab.away_from_the_end_of(HOUR)?;
     let group = lab.id("/web_group").to_owned();
     let image = json!({"ImageId": "ami-12c6146b", "MinCount": count, "MaxCount": count, "InstanceType": "t3.micro",
         "SubnetId": lab.id("/subnet"), "SecurityGroupIds": [group]});
@@ -268,7 +270,7 @@ async fn instances(count: usize, limit: usize) -> Result<()> {
 /// Credentials are not capped below 50 an hour: under the default all 60 go.
 async fn credentials() -> Result<()> {
     let lab = Lab::durable().await?;
-    begin_of_an_hour(&lab)?;
+    lab.away_from_the_end_of(HOUR)?;
     for n in 0..60 {
         let name = format!("user-{n}");
         let user = lab.call("iam", "create_user", json!({"UserName": name})).await?;
@@ -281,12 +283,6 @@ async fn credentials() -> Result<()> {
         ensure!(kind(&report) == "Contained", "{n}: {report:#}");
     }
     lab.forget().await
-}
-
-fn begin_of_an_hour(lab: &Lab) -> Result<()> {
-    let hour = 3_600_000;
-    let left = u64::try_from(hour - lab.clock.now_ms().rem_euclid(hour))?;
-    lab.clock.advance(Duration::from_millis(left))
 }
 
 /// By the clock of the test.

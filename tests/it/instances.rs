@@ -342,26 +342,27 @@ async fn a_recheck_closes_what_it_sees_open_under_a_live_lease() -> Result<()> {
         resource: Some(victim.clone()),
         occurrence: Some(2),
     };
-    let stands = lab.proxy.stop_at(at, When::After);
     let other = lab.another("contain", None).await?;
     let id = lab.incident_of(&event)?;
-    let look = async {
-        stands.await?;
+    let look = async |stands| {
         assert_eq!(lab.group_of(&victim).await?, "cordon-passage");
-        other.invoke(&lab.batch(&id)).await?;
+        let recheck = async || {
+            lab.clock.set(stands)?;
+            other.invoke(&lab.batch(&id)).await
+        };
+        recheck().await?;
         assert_eq!(lab.group_of(&victim).await?, "cordon-quarantine");
         // It looks again once the lease has ended, but not for ever.
         let put_back = || lab.proxy.calls().iter().filter(|call| call.operation == "SendMessage").count();
         assert_eq!(put_back(), 1);
         for _ in 0..9 {
-            other.invoke(&lab.batch(&id)).await?;
+            recheck().await?;
         }
         assert_eq!(put_back(), 5);
         anyhow::Ok(())
     };
-    let (answer, looked) = futures::join!(lab.function.invoke(&event), look);
-    looked?;
-    let cordon_support::Answer::Response(report) = answer? else { panic!("it failed") };
+    let (answer, ()) = lab.while_it_stands((&lab.function, &event), (at, When::After), look).await?;
+    let cordon_support::Answer::Response(report) = answer else { panic!("it failed") };
     assert_eq!(kind(&report), "Contained", "{report:#}");
     assert_eq!(lab.group_of(&victim).await?, "cordon-quarantine");
     Ok(())

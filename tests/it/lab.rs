@@ -14,6 +14,7 @@ use std::{
         LazyLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 use tokio::sync::OnceCell;
 
@@ -100,7 +101,7 @@ impl Lab {
         }
         let ids = boto3.request(request).await.context("cannot build the world")?;
         // As long as two processes on a busy machine may take to ask side by side, and longer than the cut waits for what is about to come.
-        let hold = setup.rounds.then_some(std::time::Duration::from_millis(250));
+        let hold = setup.rounds.then_some(Duration::from_millis(600));
         let proxy = Proxy::start_with(moto.endpoint(), ProxyOptions { hold, ..ProxyOptions::default() }).await?;
         let clock = TestClock::new()?;
         let durable = if setup.durable { Some(Durable::make(boto3, &account).await?) } else { None };
@@ -132,7 +133,7 @@ impl Lab {
 
     /// What the recheck queue would deliver: the incident's id, after the lease has ended.
     pub async fn recheck(&self, incident: &str) -> Result<()> {
-        self.clock.advance(std::time::Duration::from_secs(5))?;
+        self.clock.advance(Duration::from_secs(5))?;
         let answer = self.deliver(&self.batch(incident)).await?;
         anyhow::ensure!(
             answer == json!({"batchItemFailures": []}),
@@ -144,7 +145,7 @@ impl Lab {
 
     /// The tick of the schedule: what the sweep says that it did.
     pub async fn sweep(&self) -> Result<Value> {
-        self.clock.advance(std::time::Duration::from_secs(5))?;
+        self.clock.advance(Duration::from_secs(5))?;
         let at = cordon::domain::Timestamp::from_millis(self.clock.now_ms()).to_string();
         let tick = json!({"version": "0", "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", "detail-type": "Scheduled Event",
             "source": "aws.events", "account": self.account, "time": at, "region": cordon_support::REGION,
@@ -365,6 +366,41 @@ impl Lab {
         Ok(None)
     }
 
+    /// Delivers the event to that function, which stands still at one of its calls while something else happens: however long that
+    /// takes, its lease lasts. `meanwhile` gets the time at which it stands, for [`TestClock::set`].
+    pub async fn while_it_stands<T>(
+        &self,
+        (function, event): (&Function, &Value),
+        (at, when): (Match, When),
+        meanwhile: impl AsyncFnOnce(i64) -> Result<T>,
+    ) -> Result<(Answer, T)> {
+        let stopped = std::pin::pin!(self.proxy.stop_at(at, when));
+        let invoked = std::pin::pin!(function.invoke(event));
+        let invoked = match futures::future::select(stopped, invoked).await {
+            Either::Left((stopped, invoked)) => {
+                stopped.context("it never came there")?;
+                invoked
+            }
+            Either::Right((answer, _)) => anyhow::bail!("it never came there, and answered {answer:?}"),
+        };
+        function.stand_still()?;
+        let stands = self.clock.now_ms();
+        let done = meanwhile(stands).await;
+        self.clock.set(stands)?;
+        function.go_on()?;
+        Ok((invoked.await?, done?))
+    }
+
+    /// What follows is not to meet the end of an hour, or of five minutes: the clock goes past it in the last tenth of such a period.
+    pub fn away_from_the_end_of(&self, period: Duration) -> Result<()> {
+        let period = i64::try_from(period.as_millis())?;
+        let left = period - self.clock.now_ms().rem_euclid(period);
+        if left >= period / 10 {
+            return Ok(());
+        }
+        self.clock.advance(Duration::from_millis(u64::try_from(left)?))
+    }
+
     /// What `cordon show` says of an incident.
     pub async fn shown(&self, incident: &str) -> Result<Value> {
         let output = self.cordon(&["show", incident, "--json"]).await?;
@@ -374,12 +410,12 @@ impl Lab {
 
     /// The event as GuardDuty publishes it again, with evidence from after all that was done so far.
     pub fn newer(&self, event: &Value) -> Result<Value> {
-        self.clock.advance(std::time::Duration::from_secs(60))?;
+        self.clock.advance(Duration::from_secs(60))?;
         let mut event = event.clone();
         let seen = cordon::domain::Timestamp::from_millis(self.clock.now_ms());
         event["detail"]["service"]["eventLastSeen"] = json!(seen.to_string());
         event["detail"]["updatedAt"] = json!(seen.to_string());
-        self.clock.advance(std::time::Duration::from_secs(1))?;
+        self.clock.advance(Duration::from_secs(1))?;
         Ok(event)
     }
 
@@ -398,7 +434,7 @@ impl Lab {
         let (account, durable, ids) = (self.account.clone(), self.durable.clone(), self.ids.clone());
         let proxy = Proxy::start_with(&endpoint, ProxyOptions { hold: None, ..ProxyOptions::default() }).await?;
         let clock = TestClock::new()?;
-        clock.set_offset(self.clock.now_ms() - samples::now_ms())?;
+        clock.set(self.clock.now_ms())?;
         let function = start(&ids, &proxy, &clock, durable.as_ref(), "contain", None, None).await?;
         Ok(Self { account, durable, ids, proxy, function, clock, boto3 })
     }

@@ -241,6 +241,8 @@ impl Stage {
         let make = async || {
             let lab = self.scenario.lab_on(Server::OfCopies).await?;
             let before = lab.dump().await?;
+            // A dump tells what was made before from what was made since, by the second.
+            tokio::time::sleep(Duration::from_secs(1)).await;
             anyhow::Ok((lab, before))
         };
         self.made.get_or_try_init(make).await
@@ -256,7 +258,7 @@ impl Stage {
         let (lab, event, incident, delivered) =
             (begun.lab.copy().await?, event.clone(), incident.clone(), delivered.clone());
         // However late the copy is made, it is as if it went on at once.
-        lab.clock.set_offset(at - cordon_support::samples::now_ms())?;
+        lab.clock.set(*at)?;
         Ok(Due { lab, event, incident, struck: *struck, delivered, at: *at })
     }
 

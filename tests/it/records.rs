@@ -93,6 +93,7 @@ async fn calls_that_are_denied_again_and_again_are_counted_in_the_table() -> Res
 #[tokio::test]
 async fn first_evaluations_of_many_rules_are_one_digest() -> Result<()> {
     let lab = Lab::durable().await?;
+    lab.away_from_the_end_of(Duration::from_secs(3_600))?;
     let arn = "arn:aws:sqs:us-east-1:111122223333:cordon-Events";
     let mut event = lab.config("ssh-open-at-first-evaluation")?;
     for batch in 0..6 {

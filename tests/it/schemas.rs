@@ -78,6 +78,7 @@ async fn what_belongs_to_no_incident_is_not_overwritten_either() -> Result<()> {
         let names = format!("schema {schema}; this version knows 1");
         let lab = Lab::durable().await?;
         assert!(lab.cordon(&["prepare"]).await?.status.success());
+        lab.away_from_the_end_of(std::time::Duration::from_secs(3_600))?;
         lab.deliver(&lab.event("port-probe")?).await?;
         let all = |wanted: &'static str| {
             let lab = &lab;
@@ -159,6 +160,7 @@ async fn a_damaged_incident_or_count_hides_no_others() -> Result<()> {
     assert!(said.contains(second) && !said.contains(first), "{said}");
     assert!(complaint.contains(&format!("item `I#{first}`")) && listed.status.code() == Some(1), "{complaint}");
 
+    lab.away_from_the_end_of(std::time::Duration::from_secs(3_600))?;
     for _ in 0..3 {
         assert_eq!(kind(&lab.deliver(&lab.event("port-probe")?).await?), "Observed");
     }

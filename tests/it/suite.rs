@@ -203,6 +203,8 @@ async fn two_at_once() -> Result<()> {
     let other = lab.another("contain", None).await?;
     let look = async {
         stopped.await?;
+        // Or the SDK would send the call anew in time.
+        lab.function.stand_still()?;
         let answer = other.invoke(&event).await;
         lab.function.kill().await;
         let Answer::Response(report) = answer? else { anyhow::bail!("the other failed") };

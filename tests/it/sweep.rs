@@ -134,6 +134,7 @@ async fn a_question_is_asked_again_and_an_old_approval_is_none() -> Result<()> {
 #[tokio::test]
 async fn routine_is_told_once_an_hour_and_groups_are_made_ahead() -> Result<()> {
     let lab = Lab::durable().await?;
+    lab.away_from_the_end_of(Duration::from_secs(3_600))?;
     let vpcs = lab.call("ec2", "describe_vpcs", json!({})).await?["Vpcs"].as_array().unwrap().len() as u64;
     assert_eq!(lab.sweep().await?, swept(0, 0, vpcs), "a group in every VPC");
     assert_eq!(lab.sweep().await?, swept(0, 0, 0));

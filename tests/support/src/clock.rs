@@ -37,8 +37,13 @@ impl TestClock {
     }
 
     /// Sets the offset from real time, in milliseconds; negative is the past.
-    pub fn set_offset(&self, ms: i64) -> Result<()> {
+    fn set_offset(&self, ms: i64) -> Result<()> {
         self.change(|_| ms)
+    }
+
+    /// Shows this time now, in milliseconds since 1970, and goes on from it.
+    pub fn set(&self, ms: i64) -> Result<()> {
+        self.set_offset(ms - crate::samples::now_ms())
     }
 
     /// Moves on by whole milliseconds.

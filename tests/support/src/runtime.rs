@@ -195,6 +195,22 @@ impl Function {
         self.pid
     }
 
+    /// The process stands still until [`Function::go_on`], whatever time passes.
+    pub fn stand_still(&self) -> Result<()> {
+        self.signal("-STOP")
+    }
+
+    pub fn go_on(&self) -> Result<()> {
+        self.signal("-CONT")
+    }
+
+    fn signal(&self, which: &str) -> Result<()> {
+        let kill = std::process::Command::new("kill").args([which, &self.pid.to_string()]).status();
+        let ended = kill.context("run `kill`")?;
+        anyhow::ensure!(ended.success(), "`kill {which} {}`: {ended}", self.pid);
+        Ok(())
+    }
+
     /// SIGKILL, and waits for the end: afterwards nothing of the function runs any more.
     pub async fn kill(&self) {
         self.kill.notify_one();
