@@ -287,6 +287,7 @@ macro_rules! actions { ($($Action:ident => $file:literal),* $(,)?) => {
             match self { $(Self::$Action(change) => change.shown()),* }
         }
 
+        /// [`Action::unsettles`].
         pub fn unsettles(&self, other: &Self) -> bool {
             match self { $(Self::$Action(change) => change.target.unsettles(other)),* }
         }

@@ -390,9 +390,9 @@ impl Responder {
             // Only what was cut just now: what lies in quarantine since a while has no connection to lose.
             if is_new && !plan.passages.is_empty() && !course.interfaces().is_empty() {
                 let passed = self.pass(case, worker, course, &plan, sent.as_ref()).await;
-                let (these, now) = (course.interfaces(), self.now());
+                let these = course.interfaces();
                 let sights = worker.look_at(course, &these).await;
-                undone.extend(course.saw_unnamed(these.into_iter().zip(sights), true, now)?);
+                undone.extend(course.saw_unnamed(these.into_iter().zip(sights), true, self.now())?);
                 passage = Some(passed);
             }
             worker.finish(course).await?;

@@ -1,6 +1,6 @@
 //! One problem is one incident and one question, however it arrives.
 
-use crate::lab::{Lab, Setup, codes, kind};
+use crate::lab::{HOUR, Lab, Setup, codes, kind};
 use anyhow::Result;
 use cordon_support::{Answer, Fault, How, Match, When};
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ async fn whoever_comes_late_to_the_lease_looks_again() -> Result<()> {
 async fn several_regions_report_one_user_and_people_hear_of_it_once() -> Result<()> {
     for (mode, code) in [("contain", "nothing-new"), ("approve", "asked-already"), ("observe", "told-already")] {
         let lab = Lab::new(Setup { durable: true, mode: Some(mode), ..Setup::default() }).await?;
-        lab.away_from_the_end_of(Duration::from_secs(3_600))?;
+        lab.away_from_the_end_of(HOUR)?;
         let first = lab.deliver(&lab.event("key-used-from-outside")?).await?;
         let mut elsewhere = lab.event("key-used-from-outside")?;
         elsewhere["region"] = json!("eu-west-1");
@@ -78,7 +78,7 @@ async fn several_regions_report_one_user_and_people_hear_of_it_once() -> Result<
         let shown = lab.shown(&lab.incident_of(&elsewhere)?).await?;
         assert!(shown.to_string().contains(incident(&first)), "{mode}: {shown:#}");
         if mode == "observe" {
-            lab.clock.advance(Duration::from_secs(3_600))?;
+            lab.clock.advance(HOUR)?;
             lab.sweep().await?;
             let [mail] = lab.messages().await?.try_into().unwrap();
             assert_eq!(mail["Subject"], "[Cordon] digest: 2 events observed, nothing changed", "the other region's");

@@ -1,15 +1,13 @@
 //! Every guard x allowed, forbidden, unreadable by throttling, unreadable by denial; and budgets of an hour. Rows of `make faults`.
 
 use crate::{
-    lab::{Lab, Setup, codes, differences, kind},
+    lab::{HOUR, Lab, Setup, codes, differences, kind},
     tally::Tally,
 };
 use anyhow::{Context, Result, ensure};
 use cordon_support::{Answer, Fault, How, Match};
 use serde_json::{Value, json};
-use std::time::Duration;
 
-const HOUR: Duration = Duration::from_secs(3_600);
 const INSTANCE: &str = "instance-c2-network";
 const USER: &str = "key-used-from-outside";
 

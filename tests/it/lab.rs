@@ -24,6 +24,8 @@ static SERVERS: [OnceCell<(Moto, World)>; 3] = [const { OnceCell::const_new() };
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 static SEQUENCE: AtomicU64 = AtomicU64::new(1);
 
+pub const HOUR: Duration = Duration::from_secs(3_600);
+
 /// Where a world is built.
 #[derive(Clone, Copy, Default)]
 pub enum Server {

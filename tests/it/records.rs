@@ -1,10 +1,9 @@
 //! CloudTrail's records through the whole function: judged by rules, counted in the table, told once.
 
-use crate::lab::{Lab, Setup, kind};
+use crate::lab::{HOUR, Lab, Setup, kind};
 use anyhow::Result;
 use cordon_support::{Fault, How, Match};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 #[tokio::test]
 async fn a_trail_that_was_stopped_is_told_once_however_often_it_comes() -> Result<()> {
@@ -93,7 +92,7 @@ async fn calls_that_are_denied_again_and_again_are_counted_in_the_table() -> Res
 #[tokio::test]
 async fn first_evaluations_of_many_rules_are_one_digest() -> Result<()> {
     let lab = Lab::durable().await?;
-    lab.away_from_the_end_of(Duration::from_secs(3_600))?;
+    lab.away_from_the_end_of(HOUR)?;
     let arn = "arn:aws:sqs:us-east-1:111122223333:cordon-Events";
     let mut event = lab.config("ssh-open-at-first-evaluation")?;
     for batch in 0..6 {
@@ -107,7 +106,7 @@ async fn first_evaluations_of_many_rules_are_one_digest() -> Result<()> {
         assert_eq!(answer, json!({"batchItemFailures": []}));
     }
     assert!(lab.messages().await?.is_empty());
-    lab.clock.advance(Duration::from_secs(3_600))?;
+    lab.clock.advance(HOUR)?;
     lab.sweep().await?;
     let digests = lab.messages().await?;
     assert_eq!(digests.len(), 1, "{digests:#?}");

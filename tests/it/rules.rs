@@ -2,12 +2,11 @@
 
 use crate::{
     guards::as_severe,
-    lab::{Lab, Setup, codes, differences, kind},
+    lab::{HOUR, Lab, Setup, codes, differences, kind},
 };
 use anyhow::{Context, Result};
 use cordon_support::{Fault, How, Match};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 rows!("policy": the_newest_policy_is_in_force_with_the_next_event_and_keeps_its_history, a_policy_that_was_broken_by_hand_leaves_the_last_good_one_in_force_and_pages, where_no_version_was_ever_whole_nothing_is_done_and_people_are_paged, rules_that_cannot_be_read_hold_back, an_hour_has_so_many_places_and_a_quarter_is_kept_for_critical, a_group_that_replaces_what_is_contained_is_asked_about_in_the_end, limits_that_cannot_be_read_hold_back, a_tag_has_a_person_asked_and_refuses_nothing);
 
@@ -136,7 +135,7 @@ async fn rules_that_cannot_be_read_hold_back() -> Result<()> {
 async fn an_hour_has_so_many_places_and_a_quarter_is_kept_for_critical() -> Result<()> {
     let lab = Lab::durable().await?;
     lab.put_policy("limits: {credentials-per-hour: 50}").await?;
-    lab.away_from_the_end_of(Duration::from_secs(3_600))?;
+    lab.away_from_the_end_of(HOUR)?;
     let mut outcomes = Vec::new();
     for n in 0..60 {
         let mut event = about_user(&lab, &format!("user-{n}")).await?;
@@ -150,7 +149,7 @@ async fn an_hour_has_so_many_places_and_a_quarter_is_kept_for_critical() -> Resu
     assert!(outcomes[37].0 == "Contained" && outcomes[38].0 == "AwaitingApproval", "{outcomes:?}");
     assert!(outcomes[56].0 == "Contained" && outcomes[57].0 == "AwaitingApproval", "{outcomes:?}");
     assert_eq!(outcomes[38].1, "credentials-per-hour");
-    lab.clock.advance(Duration::from_secs(3_600))?;
+    lab.clock.advance(HOUR)?;
     let mut event = about_user(&lab, "next-hour").await?;
     as_severe(&lab, &mut event, 8.0);
     assert_eq!(kind(&lab.deliver(&event).await?), "Contained");
@@ -175,7 +174,7 @@ async fn a_group_that_replaces_what_is_contained_is_asked_about_in_the_end() -> 
 async fn limits_that_cannot_be_read_hold_back() -> Result<()> {
     for (how, expected) in [(How::Denied, Some("AwaitingApproval")), (How::Throttled, None)] {
         let lab = Lab::durable().await?;
-        lab.away_from_the_end_of(Duration::from_secs(3_600))?;
+        lab.away_from_the_end_of(HOUR)?;
         let event = lab.event(SAMPLE)?;
         let budget = format!("cordon/BUDGET#credentials#{}", lab.clock.now_ms().div_euclid(3_600_000));
         let at = Match { operation: "UpdateItem".to_owned(), resource: Some(budget), occurrence: None };

@@ -1,6 +1,6 @@
 //! Items of another version of Cordon, older or newer, or changed by hand: refused by name, and never overwritten.
 
-use crate::lab::{Lab, Setup, kind};
+use crate::lab::{HOUR, Lab, Setup, kind};
 use anyhow::Result;
 use cordon_support::Answer;
 use serde_json::{Value, json};
@@ -78,7 +78,7 @@ async fn what_belongs_to_no_incident_is_not_overwritten_either() -> Result<()> {
         let names = format!("schema {schema}; this version knows 1");
         let lab = Lab::durable().await?;
         assert!(lab.cordon(&["prepare"]).await?.status.success());
-        lab.away_from_the_end_of(std::time::Duration::from_secs(3_600))?;
+        lab.away_from_the_end_of(HOUR)?;
         lab.deliver(&lab.event("port-probe")?).await?;
         let all = |wanted: &'static str| {
             let lab = &lab;
@@ -110,7 +110,7 @@ async fn what_belongs_to_no_incident_is_not_overwritten_either() -> Result<()> {
         );
         lab.deliver(&lab.event("port-probe")?).await?;
         assert!(is_logged(&lab, "D#").await, "{}", lab.function.logs().join("\n"));
-        lab.clock.advance(std::time::Duration::from_secs(3_600))?;
+        lab.clock.advance(HOUR)?;
         lab.messages().await?;
         // What is there besides is done all the same.
         lab.sweep().await?;
@@ -160,7 +160,7 @@ async fn a_damaged_incident_or_count_hides_no_others() -> Result<()> {
     assert!(said.contains(second) && !said.contains(first), "{said}");
     assert!(complaint.contains(&format!("item `I#{first}`")) && listed.status.code() == Some(1), "{complaint}");
 
-    lab.away_from_the_end_of(std::time::Duration::from_secs(3_600))?;
+    lab.away_from_the_end_of(HOUR)?;
     for _ in 0..3 {
         assert_eq!(kind(&lab.deliver(&lab.event("port-probe")?).await?), "Observed");
     }
@@ -168,7 +168,7 @@ async fn a_damaged_incident_or_count_hides_no_others() -> Result<()> {
     let item =
         json!({"pk": {"S": format!("D#{hour}")}, "sk": {"S": "damaged"}, "times": {"S": "many"}, "schema": {"N": "1"}});
     lab.call("dynamodb", "put_item", json!({"TableName": "cordon", "Item": item})).await?;
-    lab.clock.advance(std::time::Duration::from_secs(3_600))?;
+    lab.clock.advance(HOUR)?;
     lab.messages().await?;
     lab.sweep().await?;
     let mails = lab.messages().await?;

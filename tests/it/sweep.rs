@@ -1,10 +1,9 @@
 //! The tick of the schedule: nothing that is held, waits or could not be sent is forgotten.
 
-use crate::lab::{Lab, Setup, differences, kind};
+use crate::lab::{HOUR, Lab, Setup, differences, kind};
 use anyhow::Result;
 use cordon_support::{Fault, How, Match, When};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 fn swept(looked: u64, told: u64, prepared: u64) -> Value {
     json!({"looked": looked, "told": told, "prepared": prepared, "failed": 0, "left": 0})
@@ -18,7 +17,7 @@ async fn what_is_held_is_looked_after_until_it_is_released() -> Result<()> {
     let report = lab.deliver(&lab.event("instance-c2-network")?).await?;
     let user = lab.deliver(&lab.event("key-used-from-outside")?).await?;
     let contained = lab.dump().await?;
-    lab.clock.advance(Duration::from_secs(3_600))?;
+    lab.clock.advance(HOUR)?;
     let interface = lab.interfaces("victim").remove(1);
     let open = json!({"NetworkInterfaceId": interface, "Groups": [lab.id("/web_group")]});
     lab.call("ec2", "modify_network_interface_attribute", open).await?;
@@ -101,7 +100,7 @@ async fn a_question_is_asked_again_and_an_old_approval_is_none() -> Result<()> {
     assert_eq!(lab.messages().await?.len(), 1);
     assert_eq!(lab.sweep().await?, swept(0, 0, 0));
     for _ in 0..2 {
-        lab.clock.advance(Duration::from_secs(4 * 3_600))?;
+        lab.clock.advance(4 * HOUR)?;
         assert_eq!(lab.sweep().await?, swept(0, 1, 0));
         let [mail] = lab.messages().await?.try_into().unwrap();
         let text = mail["Message"].as_str().unwrap();
@@ -111,7 +110,7 @@ async fn a_question_is_asked_again_and_an_old_approval_is_none() -> Result<()> {
     }
     // An approval whose message was lost.
     assert!(lab.cordon(&["approve", incident]).await?.status.success());
-    lab.clock.advance(Duration::from_secs(4 * 3_600))?;
+    lab.clock.advance(4 * HOUR)?;
     lab.proxy.clear();
     lab.recheck(incident).await?;
     assert_eq!(lab.changes(), Vec::<String>::new(), "what was approved hours ago may not be what he would approve now");
@@ -124,7 +123,7 @@ async fn a_question_is_asked_again_and_an_old_approval_is_none() -> Result<()> {
     let before = lab.rechecks().await?;
     assert_eq!(lab.sweep().await?, swept(0, 0, 0));
     assert_eq!(lab.rechecks().await?, before + 1);
-    lab.clock.advance(Duration::from_secs(4 * 3_600))?;
+    lab.clock.advance(4 * HOUR)?;
     assert!(lab.cordon(&["approve", incident]).await?.status.success());
     lab.recheck(incident).await?;
     assert_eq!(lab.group_of(&lab.interfaces("victim")[0]).await?, "cordon-quarantine");
@@ -134,7 +133,7 @@ async fn a_question_is_asked_again_and_an_old_approval_is_none() -> Result<()> {
 #[tokio::test]
 async fn routine_is_told_once_an_hour_and_groups_are_made_ahead() -> Result<()> {
     let lab = Lab::durable().await?;
-    lab.away_from_the_end_of(Duration::from_secs(3_600))?;
+    lab.away_from_the_end_of(HOUR)?;
     let vpcs = lab.call("ec2", "describe_vpcs", json!({})).await?["Vpcs"].as_array().unwrap().len() as u64;
     assert_eq!(lab.sweep().await?, swept(0, 0, vpcs), "a group in every VPC");
     assert_eq!(lab.sweep().await?, swept(0, 0, 0));
@@ -143,13 +142,13 @@ async fn routine_is_told_once_an_hour_and_groups_are_made_ahead() -> Result<()> 
     }
     assert_eq!(lab.messages().await?.len(), 0);
     assert_eq!(lab.sweep().await?, swept(0, 0, 0), "the hour is not over");
-    lab.clock.advance(Duration::from_secs(3_600))?;
+    lab.clock.advance(HOUR)?;
     // What could not be sent is sent by a later one.
     let at = Match::operation("Publish");
     lab.proxy.fail(Fault::throughout(at, How::Denied));
     assert_eq!(lab.sweep().await?["failed"], 1);
     lab.proxy.heal();
-    lab.clock.advance(Duration::from_secs(3_600))?;
+    lab.clock.advance(HOUR)?;
     assert_eq!(lab.sweep().await?, swept(0, 1, 0));
     let [mail] = lab.messages().await?.try_into().unwrap();
     assert_eq!(mail["Subject"], "[Cordon] digest: 3 events observed, nothing changed");

@@ -197,17 +197,18 @@ impl Function {
 
     /// The process stands still until [`Function::go_on`], whatever time passes.
     pub fn stand_still(&self) -> Result<()> {
-        self.signal("-STOP")
+        self.signal("STOP")
     }
 
     pub fn go_on(&self) -> Result<()> {
-        self.signal("-CONT")
+        self.signal("CONT")
     }
 
-    fn signal(&self, which: &str) -> Result<()> {
-        let kill = std::process::Command::new("kill").args([which, &self.pid.to_string()]).status();
-        let ended = kill.context("run `kill`")?;
-        anyhow::ensure!(ended.success(), "`kill {which} {}`: {ended}", self.pid);
+    fn signal(&self, name: &str) -> Result<()> {
+        // The shell's own, as not every machine has the program.
+        let kill = format!("kill -s {name} {}", self.pid);
+        let ended = std::process::Command::new("sh").args(["-c", &kill]).status().context("run `sh`")?;
+        anyhow::ensure!(ended.success(), "`{kill}`: {ended}");
         Ok(())
     }
 
