@@ -5,7 +5,7 @@ use crate::{
     lab::{CONTAIN, Lab, differences, kind, undeclared},
 };
 use anyhow::Result;
-use cordon_support::{Match, When};
+use cordon_support::{Answer, Match, When};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -199,6 +199,42 @@ async fn a_rule_that_goes_by_itself_is_no_failure() -> Result<()> {
     let left = rules_of(&lab).await?;
     assert!(!left.iter().any(|rule| rule.starts_with("22 0.0.0.0/0") || rule.starts_with("22 ::/0")), "{left:?}");
     assert_eq!(all.len() - left.len(), 2);
+    Ok(())
+}
+
+/// Between the look and the cut somebody takes the rule out, or makes it again: then it has another id, and goes all the same.
+#[tokio::test]
+async fn a_rule_is_known_by_what_it_lets_in() -> Result<()> {
+    let ssh = |group: &str, range: Value| {
+        let mut rule = json!({"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22});
+        rule.as_object_mut().unwrap().extend(range.as_object().unwrap().clone());
+        json!({"GroupId": group, "IpPermissions": [rule]})
+    };
+    for made_again in [false, true] {
+        let lab = lab(&["open_group"]).await?;
+        let group = lab.id("/open_group/id");
+        // One rule, and so one call.
+        let v6 = ssh(group, json!({"Ipv6Ranges": [{"CidrIpv6": "::/0"}]}));
+        lab.call("ec2", "revoke_security_group_ingress", v6).await?;
+        let all = rules_of(&lab).await?;
+        let v4 = ssh(group, json!({"IpRanges": [{"CidrIp": "0.0.0.0/0"}]}));
+        let meanwhile = async |_| {
+            lab.call("ec2", "revoke_security_group_ingress", v4.clone()).await?;
+            if made_again {
+                lab.call("ec2", "authorize_security_group_ingress", v4.clone()).await?;
+                assert_eq!(rules_of(&lab).await?, all);
+            }
+            anyhow::Ok(())
+        };
+        let at = (Match::operation("RevokeSecurityGroupIngress"), When::Before);
+        let event = port_opened(&lab)?;
+        let (answer, ()) = lab.while_it_stands((&lab.function, &event), at, meanwhile).await?;
+        let Answer::Response(report) = answer else { panic!("an error") };
+        assert_eq!(kind(&report), "Contained", "{report:#}");
+        let left: Vec<String> = all.iter().filter(|rule| *rule != "22 0.0.0.0/0").cloned().collect();
+        assert_eq!(all.len() - left.len(), 1);
+        assert_eq!(rules_of(&lab).await?, left);
+    }
     Ok(())
 }
 

@@ -36,8 +36,17 @@ async fn a_member_of_a_group_behind_a_balancer_is_set_aside_with_its_evidence_an
         let left = ours.as_object().unwrap().keys().filter(|target| still.contains(target)).count();
         assert_eq!(left, ours.as_object().unwrap().len() - 1, "{group}: {still:?}");
     }
+    let contained = lab.changes().len();
     release(&lab, &report).await?;
     assert_eq!(without_replacement(&lab, &before, lab.dump().await?), Vec::<String>::new());
+    // It is reached again before anything sends it traffic, and its evidence is kept until all that is done.
+    let order =
+        ["ModifyNetworkInterfaceAttribute", "RegisterTargets", "ExitStandby", "ModifyInstanceAttribute", "DeleteTags"];
+    let calls = lab.changes().split_off(contained);
+    let mut came: Vec<&str> = calls.iter().map(|call| call.split(' ').next().unwrap()).collect();
+    came.retain(|operation| order.contains(operation));
+    came.dedup();
+    assert_eq!(came, order, "{calls:?}");
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Items of another version of Cordon, older or newer, or changed by hand: refused by name, and never overwritten.
 
-use crate::lab::{HOUR, Lab, Setup, kind};
+use crate::lab::{HOUR, Lab, Setup, differences, kind};
 use anyhow::Result;
 use cordon_support::Answer;
 use serde_json::{Value, json};
@@ -14,6 +14,25 @@ async fn set(lab: &Lab, pk: &str, name: &str, value: Value) -> Result<()> {
     let set = json!({"TableName": "cordon", "Key": {"pk": {"S": pk}, "sk": {"S": "HEAD"}}, "UpdateExpression": "SET #n = :v",
         "ExpressionAttributeNames": {"#n": name}, "ExpressionAttributeValues": {":v": value}});
     lab.call("dynamodb", "update_item", set).await.map(drop)
+}
+
+/// The items whose name begins so.
+async fn all(lab: &Lab, prefix: &str) -> Result<Vec<Value>> {
+    let mut items = lab.call("dynamodb", "scan", json!({"TableName": "cordon"})).await?["Items"].take();
+    let items = items.as_array_mut().unwrap();
+    items.retain(|item| item["pk"]["S"].as_str().unwrap().starts_with(prefix));
+    Ok(std::mem::take(items))
+}
+
+/// Makes all items whose name begins so those of another version.
+async fn make_of(lab: &Lab, prefix: &str, schema: &str) -> Result<()> {
+    let items = all(lab, prefix).await?;
+    assert!(!items.is_empty(), "there is no {prefix}");
+    for mut item in items {
+        item["schema"] = json!({"N": schema});
+        lab.call("dynamodb", "put_item", json!({"TableName": "cordon", "Item": item})).await?;
+    }
+    Ok(())
 }
 
 /// What the function writes comes by a pipe, at times after its answer.
@@ -80,24 +99,10 @@ async fn what_belongs_to_no_incident_is_not_overwritten_either() -> Result<()> {
         assert!(lab.cordon(&["prepare"]).await?.status.success());
         lab.away_from_the_end_of(HOUR)?;
         lab.deliver(&lab.event("port-probe")?).await?;
-        let all = |wanted: &'static str| {
-            let lab = &lab;
-            async move {
-                let items = lab.call("dynamodb", "scan", json!({"TableName": "cordon"})).await?["Items"].take();
-                let items = items.as_array().unwrap().iter();
-                let is_wanted = |item: &&Value| item["pk"]["S"].as_str().unwrap().starts_with(wanted);
-                anyhow::Ok(items.filter(is_wanted).cloned().collect::<Vec<Value>>())
-            }
-        };
         for wanted in ["REG#", "D#"] {
-            let items = all(wanted).await?;
-            assert!(!items.is_empty(), "there is no {wanted}");
-            for mut item in items {
-                item["schema"] = json!({"N": schema});
-                lab.call("dynamodb", "put_item", json!({"TableName": "cordon", "Item": item})).await?;
-            }
+            make_of(&lab, wanted, schema).await?;
         }
-        let before = [all("REG#").await?, all("D#").await?];
+        let before = [all(&lab, "REG#").await?, all(&lab, "D#").await?];
         lab.proxy.clear();
         // Without knowing which groups are ours no interface is put into one, and people hear why.
         let report = lab.deliver(&lab.event("instance-c2-network")?).await;
@@ -114,7 +119,56 @@ async fn what_belongs_to_no_incident_is_not_overwritten_either() -> Result<()> {
         lab.messages().await?;
         // What is there besides is done all the same.
         lab.sweep().await?;
-        assert_eq!([all("REG#").await?, all("D#").await?], before, "{schema}");
+        assert_eq!([all(&lab, "REG#").await?, all(&lab, "D#").await?], before, "{schema}");
+    }
+    Ok(())
+}
+
+/// What targets and incidents share: who holds a thing that several may hold, who took a place of an hour, and what is counted.
+#[tokio::test]
+async fn what_several_share_is_not_overwritten_either() -> Result<()> {
+    for schema in ["0", "2"] {
+        for shared in ["S#", "BUDGET#", "COUNT#"] {
+            let lab = Lab::durable().await?;
+            lab.away_from_the_end_of(HOUR)?;
+            let event = match shared {
+                "COUNT#" => lab.record("access/calls-denied")?,
+                _ => lab.event("instance-c2-network")?,
+            };
+            let report = lab.deliver(&event).await?;
+            let again = match shared {
+                "COUNT#" => lab.record("access/calls-denied")?,
+                _ => {
+                    assert_eq!(kind(&report), "Contained", "{report:#}");
+                    let released = lab.cordon(&["release", report["incident"].as_str().unwrap()]).await?;
+                    assert!(released.status.success(), "{}", String::from_utf8_lossy(&released.stderr));
+                    lab.newer(&event)?
+                }
+            };
+            make_of(&lab, shared, schema).await?;
+            let (before, world) = (all(&lab, shared).await?, lab.dump().await?);
+            lab.messages().await?;
+            let answer = lab.function.invoke(&again).await?;
+            // A guard that cannot be read asks a person; for the others the event goes back.
+            match (shared, &answer) {
+                ("BUDGET#", Answer::Response(report)) => {
+                    assert_eq!(kind(report), "AwaitingApproval", "{report:#}");
+                    assert!(!lab.messages().await?.is_empty(), "nobody was told");
+                }
+                ("S#" | "COUNT#", Answer::Error(_)) => {}
+                _ => panic!("{shared} {schema}: {answer:?}"),
+            }
+            let names = format!("schema {schema}; this version knows 1");
+            let is_named = format!("{answer:?}").contains(&names) || is_logged(&lab, &names).await;
+            assert!(is_named, "{shared}: {answer:?}\n{}", lab.function.logs().join("\n"));
+            // The cut holds, as after any failure; the step on the thing that nobody may hold now is not taken.
+            let done = differences(&world, &lab.dump().await?);
+            let is_cut = done.iter().any(|change| change.starts_with("/network_interfaces/"));
+            assert_eq!(is_cut, shared == "S#", "{shared} {schema}: {done:#?}");
+            assert!(done.is_empty() || shared == "S#", "{shared} {schema}: {done:#?}");
+            assert!(!done.iter().any(|change| change.starts_with("/roles/")), "{shared} {schema}: {done:#?}");
+            assert_eq!(all(&lab, shared).await?, before, "{shared} {schema}");
+        }
     }
     Ok(())
 }
