@@ -79,16 +79,17 @@ pub fn check<'t>(detector: &Detector, tests: impl IntoIterator<Item = (&'t str, 
     checked
 }
 
-/// Of a test file: each rule with the first record in which it fires and the first in which it keeps quiet.
+/// A rule, with records in which it fires and records in which it keeps quiet.
+pub type Samples = (String, Vec<Value>, Vec<Value>);
+
+/// Of a test file: all that its rules are tried with.
 ///
 /// # Errors
 /// Where it is no test file.
-pub fn samples(text: &str) -> Result<Vec<(String, Value, Value)>, String> {
+pub fn samples(text: &str) -> Result<Vec<Samples>, String> {
     let cases: Vec<Case> = serde_saphyr::from_str(text).map_err(|error| error.without_snippet().to_string())?;
-    let first = |records: &[Map<String, Value>]| {
-        records.first().cloned().map(whole).unwrap_or_else(|| Err("no record".to_owned()))
-    };
-    cases.into_iter().map(|case| Ok((case.rule, first(&case.fires)?, first(&case.quiet)?))).collect()
+    let all = |records: Vec<Map<String, Value>>| records.into_iter().map(whole).collect::<Result<_, String>>();
+    cases.into_iter().map(|case| Ok((case.rule, all(case.fires)?, all(case.quiet)?))).collect()
 }
 
 fn fires_in(detector: &Detector, rule: &str, record: Map<String, Value>) -> Result<bool, String> {
@@ -98,7 +99,7 @@ fn fires_in(detector: &Detector, rule: &str, record: Map<String, Value>) -> Resu
     }
 }
 
-/// A record of which a test says what matters. `as` names the caller: `user`, `role`, `root`, `service`, `other-account`, `saml`,
+/// A record of which a test says what matters. `as` names the caller: `user`, `role`, `service-linked-role`, `root`, `service`, `other-account`, `saml`,
 /// `identity-center`; a user by default.
 ///
 /// # Errors

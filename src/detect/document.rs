@@ -11,7 +11,7 @@ use rsigma_eval::event::{Event, EventValue, JsonEvent};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
-/// The derived members and what they say, in the order of the manual.
+/// The derived members that rules may ask for and what they say, in the order of the manual.
 pub const DERIVED: [(&str, &str); 24] = [
     (
         "cordon.actor",

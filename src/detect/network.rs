@@ -249,6 +249,8 @@ fn rules(value: &Value, around: &Ports, found: &mut Vec<(Prefix, Ports)>, depth:
                 .map_or(ports.clone(), |range| Ports::within(range, &ports));
             for (name, value) in object {
                 match value {
+                    // Of ModifyManagedPrefixList: taken out.
+                    _ if name == "RemoveEntry" => {}
                     Value::String(text) if name.to_lowercase().contains("cidr") => {
                         found.extend(Prefix::parse(text).map(|prefix| (prefix, ports.clone())));
                     }

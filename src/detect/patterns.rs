@@ -52,7 +52,13 @@ pub fn patterns(rules: &[Rule]) -> Result<Vec<Pattern>, Vec<String>> {
         return Err(silent);
     }
     // What comes anyway need not come twice.
-    read_only_names.retain(|name| !names.contains(name));
+    let starts: BTreeSet<String> = names
+        .iter()
+        .filter_map(|name| if let Name::Start(start) = name { Some(start.clone()) } else { None })
+        .collect();
+    names.retain(|name| !matches!(name, Name::Whole(whole) if starts.contains(whole)));
+    read_only_names
+        .retain(|name| !names.contains(name) && !matches!(name, Name::Whole(whole) if starts.contains(whole)));
     let mut found = Vec::new();
     for (family, names, all) in [("Calls", names, false), ("ReadOnlyCalls", read_only_names, true)] {
         found.extend(chunks(family, &names, all));
@@ -136,10 +142,6 @@ enum Name {
 impl Name {
     fn pattern(&self) -> Value {
         match self {
-            // Some services append a version to the name.
-            Self::Whole(name) if VERSIONED.contains(&name.as_str()) || name.contains("Function") => {
-                json!({"prefix": name})
-            }
             Self::Whole(name) => json!(name),
             Self::Start(start) => json!({"prefix": start}),
             Self::Like(pattern) => json!({"wildcard": pattern}),
@@ -147,15 +149,11 @@ impl Name {
     }
 }
 
-/// Calls of Lambda whose names do not say that they are about functions.
-const VERSIONED: [&str; 6] = [
-    "AddPermission",
-    "RemovePermission",
-    "AddLayerVersionPermission",
-    "PublishLayerVersion",
-    "CreateEventSourceMapping",
-    "UpdateEventSourceMapping",
-];
+/// They append the version of their API to the names of their calls: `PublishVersion20150331`, `CreateDistribution2020_05_31` (their guides'
+/// pages on CloudTrail).
+const VERSIONED: [&str; 2] = ["lambda.amazonaws.com", "cloudfront.amazonaws.com"];
+/// Their calls that rules name together with those of other services.
+const VERSIONED_CALLS: [&str; 3] = ["CreateDistribution", "TagResource", "UntagResource"];
 
 /// The names of calls that a detection looks for.
 fn names_of(detection: &Value) -> BTreeSet<Name> {
@@ -166,6 +164,11 @@ fn names_of(detection: &Value) -> BTreeSet<Name> {
         walk(selection, &mut found);
     }
     found
+}
+
+/// One text, or several.
+fn texts(value: &Value) -> impl Iterator<Item = &str> {
+    value.as_str().into_iter().chain(value.as_array().into_iter().flatten().filter_map(Value::as_str))
 }
 
 /// What a condition only takes away asks for no events.
@@ -181,21 +184,26 @@ fn is_only_excluded(selection: &str, condition: &str) -> bool {
 fn walk(value: &Value, found: &mut BTreeSet<Name>) {
     match value {
         Value::Object(object) => {
+            // Exact, or by a part of the name.
+            let of_versioned = |source: &str| VERSIONED.iter().any(|known| known.contains(source));
+            let sources = object.iter().find(|(member, _)| member.split('|').next() == Some("eventSource"));
+            let is_versioned = sources.is_some_and(|(_, sources)| texts(sources).all(of_versioned));
             for (member, value) in object {
                 let (field, modifier) = member.split_once('|').unwrap_or((member, ""));
                 if field != "eventName" {
                     walk(value, found);
                     continue;
                 }
-                let one = value.as_str().into_iter();
-                let many = value.as_array().into_iter().flatten().filter_map(Value::as_str);
-                found.extend(one.chain(many).map(|name| match modifier.split('|').next().unwrap_or_default() {
+                found.extend(texts(value).map(|name| match modifier.split('|').next().unwrap_or_default() {
                     "startswith" => Name::Start(name.to_owned()),
                     "endswith" => Name::Like(format!("*{name}")),
                     "contains" => Name::Like(format!("*{name}*")),
                     // It is no pattern of EventBridge: everything of the detail-type would have to come.
                     "re" => Name::Like("*".to_owned()),
                     _ if name.contains('*') => Name::Like(name.to_owned()),
+                    _ if is_versioned || VERSIONED_CALLS.contains(&name) || name.contains("Function") => {
+                        Name::Start(name.to_owned())
+                    }
                     _ => Name::Whole(name.to_owned()),
                 }));
             }
@@ -218,5 +226,12 @@ mod tests {
             assert!(text.len() <= MOST_CHARACTERS, "{}: {}", pattern.name, text.len());
         }
         assert!(patterns.iter().any(|pattern| pattern.pattern.to_string().contains("StopLogging")));
+        // Rules of others too, however they name the service.
+        for source in ["eventSource: lambda.amazonaws.com", "eventSource|contains: lambda"] {
+            let selection = serde_saphyr::from_str(&format!("call: {{{source}, eventName: PublishVersion}}")).unwrap();
+            assert_eq!(names_of(&selection), BTreeSet::from([Name::Start("PublishVersion".to_owned())]), "{source}");
+        }
+        let elsewhere = json!({"call": {"eventSource": "sqs.amazonaws.com", "eventName": "AddPermission"}});
+        assert_eq!(names_of(&elsewhere), BTreeSet::from([Name::Whole("AddPermission".to_owned())]));
     }
 }

@@ -37,7 +37,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         code: "sensor-silenced",
-        says: "a sensor was silenced: High, and Critical where its silencer has an open incident",
+        says: "a sensor was silenced: as bad as its rule says, Medium at least; one step worse where its silencer has an open incident",
         when: |case| is(case, &[Situation::AuditTrailSilenced, Situation::ThreatDetectionSilenced]),
         severity: |case| case.seen.level.max(Medium),
         impact: Some(Impact::EvidenceTampering),
@@ -62,7 +62,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         code: "iam-changed",
-        says: "another change of IAM policies is High, and Low where the policy expects it",
+        says: "another change of IAM policies is as bad as its rule says, and Low where the policy expects it",
         when: |case| is(case, &[Situation::IamChanged]),
         severity: |case| if case.is_expected { Low } else { case.seen.level },
         impact: Some(Impact::UnauthorisedAccess),
@@ -90,7 +90,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         code: "key-destroyed",
-        says: "the deletion of a KMS key that is scheduled is High",
+        says: "the destruction of a KMS key, and what leads to it, is as bad as its rule says",
         when: |case| is(case, &[Situation::KeyDestruction]),
         severity: |case| case.seen.level,
         impact: Some(Impact::ServiceDisruption),

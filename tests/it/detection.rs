@@ -32,8 +32,8 @@ fn the_samples_of_rules_are_those_of_their_tests() {
         let family = name.trim_end_matches(".yml");
         let text = std::fs::read_to_string(root().join(format!("src/detect/rules/{family}.test.yml"))).unwrap();
         for (rule, fires, quiet) in samples(&text).unwrap() {
-            for (ending, record) in [("", fires), (".benign", quiet)] {
-                let event = envelope(record);
+            for (ending, records) in [("", fires), (".benign", quiet)] {
+                let event = envelope(records[0].clone());
                 wanted.insert(
                     folder.join(family).join(format!("{rule}{ending}.json")),
                     serde_json::to_string_pretty(&event).unwrap() + "\n",
@@ -92,7 +92,7 @@ fn the_patterns_let_through_what_the_rules_look_at_whoever_called() {
             if meta.cordon.data_events {
                 continue;
             }
-            events.push(json!({"rule": rule, "event": envelope(fires.clone())}));
+            events.extend(fires.iter().map(|record| json!({"rule": rule, "event": envelope(record.clone())})));
             if rule == "trail-stopped" {
                 for kind in [
                     "Root",
@@ -108,7 +108,7 @@ fn the_patterns_let_through_what_the_rules_look_at_whoever_called() {
                     "WebIdentityUser",
                     "Unknown",
                 ] {
-                    let mut other = fires.clone();
+                    let mut other = fires[0].clone();
                     other["userIdentity"] = json!({"type": kind});
                     events.push(json!({"rule": format!("{rule} by {kind}"), "event": envelope(other)}));
                 }
