@@ -1,4 +1,4 @@
-//! The only place that builds clients: one shared HTTP client, one client a service and region, made when first needed.
+//! The clients of what is surveyed and contained (the journal and the command line have one each besides): one shared HTTP client, one client a service and region, made when first needed.
 //! Must not know findings, plans or policy.
 
 use crate::clock::Clock;
@@ -87,7 +87,7 @@ pub struct Identity {
     pub unique_id: String,
 }
 
-/// What an AWS call came to, for those who must decide. Nobody else looks at codes.
+/// What an AWS call came to, for those who must decide. Only what an action or a survey expects of its own call it knows by its code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AwsError {
     #[error("{operation} was throttled")]
@@ -270,7 +270,7 @@ pub async fn configuration() -> SdkConfig {
         .await
 }
 
-/// The one place that looks at error codes. `operation` names the call as IAM does, for messages.
+/// What codes mean in general. `operation` names the call as IAM does, for messages.
 pub fn classify<E>(operation: &'static str) -> impl Fn(SdkError<E, HttpResponse>) -> AwsError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,

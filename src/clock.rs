@@ -1,4 +1,4 @@
-//! The one place that asks for the time. With the feature `test-clock` an offset is read from a file, so tests can move it.
+//! The one place that asks what time it is (two others only want a number that is unique). With the feature `test-clock` an offset is read from a file, so tests can move it.
 //!
 //! This file stands alone (`std` only): a test compiles it by itself to prove that release builds lack the test clock.
 

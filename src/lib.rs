@@ -47,7 +47,7 @@
 //!
 //! ## Invariants
 //!
-//! 1. Nothing changes AWS except [`actions::Action::apply`], and no change is made before the journal holds its `before`.
+//! 1. Nothing changes AWS except [`actions::Action::apply`] and the making of Cordon's own groups, and no change is made before the journal holds its `before`.
 //! 2. What a dry run shows is what is executed; a variant is chosen in the plan, from facts, never at the error.
 //! 3. Failure keeps what was contained. Nothing unwinds by itself.
 //! 4. Guards fail closed, each for the step that it guards.
@@ -70,7 +70,7 @@
 //!   a step, it is contained again and people are told, however often they were told before.
 //! - A user who was renamed is found by his unique id. One who was deleted and made again is a stranger: Declined.
 //! - A containment is one item of the table, lease and steps together: one conditional write keeps them true together, and a
-//!   claim reads what it claims. Its size is bounded by the policy's steps per plan.
+//!   claim reads what it claims. Its size is bounded by [`journal::MOST_STEPS`].
 //! - A recheck is a delivery without the event: it surveys the target, plans again and holds the plan against the journal.
 //!   So finishing after a crash, containing drift again and acting on an approval are one path.
 //! - The cut waits up to 30 ms for reads that run beside the journal write, so that an instance's session deny is journalled
@@ -93,7 +93,7 @@
 //!   more (a cutoff's second pass, an interface left in the passage) is not counted.
 //! - Who changed something is looked up in CloudTrail: at a recheck, so that an operator's own change is his; at a release, so that nothing
 //!   is given back to the attacker as he had arranged it. Where CloudTrail does not answer, the first contains again, the second withholds.
-//! - From a queue comes an incident's id and nothing else. A recheck never goes beyond today's ceiling and age.
+//! - From the recheck queue comes an incident's id and nothing else. A recheck never goes beyond today's ceiling and age.
 //! - What people are told is told before the lease is given back, so that two deliveries cannot both tell it.
 //! - The incident that opened a containment is the one that people know; others join it and hold it with it.
 //! - A target that was released is contained again only by evidence that is newer than the release.
@@ -109,9 +109,9 @@
 //!   this machine.
 //! - A record of CloudTrail is no finding before rules have seen something in it; they are loaded with the first record, so that a GuardDuty finding
 //!   waits for none. What is a finding only if it goes on is counted in the table, in sets, in halves of its window.
-//! - The same rule on the same thing by the same caller is one incident for a day, however often he calls.
+//! - The same rule on the same thing by the same caller from the same address is one incident for a day, however often he calls; what opens more is another.
 //! - A failed call is an attempt only where the rule says that nobody tries it by chance; denied calls in numbers have a rule of their own. Attempts
-//!   are never contained.
+//!   are never contained unattended.
 //! - CloudTrail, Config and alarms come through a queue, findings of GuardDuty and AWS Health never: the queue that a message came through decides what it may be.
 //! - A rule of Config is what its source identifier says. Its first evaluation proves nothing new.
 //! - A call is Cordon's own if who called, the incident in the user agent, operation, target and value agree with a step of the journal.

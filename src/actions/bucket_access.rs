@@ -6,7 +6,7 @@
 //! # Undo
 //! Puts back the settings that were there, or takes the block away where there was none.
 //! # Limits
-//! Accounts that a policy names are let in as before: they are not the public. A bucket that was deleted and made again is another
+//! Accounts that a policy names are let in as before, unless that policy is public as a whole. A bucket that was deleted and made again is another
 //! one, and is not touched.
 
 use super::{Action, Called, Permissions, Release};

@@ -2,7 +2,7 @@
 //!
 //! # What it does
 //! Sets `disableApiTermination` and `disableApiStop`, and lets a shutdown from within stop the instance instead of ending it, so that
-//! memory and volumes are there to look at.
+//! its volumes are there to look at.
 //! # Undo
 //! Sets the value that was there before, if ours is still what is there.
 //! # Limits

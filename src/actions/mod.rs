@@ -1,7 +1,7 @@
 //! What an action is, and the registry. A new action costs its file, its `mod` line and its line in `actions!`.
 //!
-//! The types in here are the vocabulary of plans, so pure modules may name them; only the engine can call them, because
-//! only the engine can name [`Aws`].
+//! The types in here are the vocabulary of plans, so pure modules may name them; only the shell can call them, because
+//! only the shell can name [`Aws`].
 
 mod access_key_status;
 mod acl_entry;

@@ -73,7 +73,7 @@ pub struct Approve {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-That plan is not asked about again, and not carried out unattended. Another plan, or another finding, is judged anew.
+That plan is not asked about again, and not carried out unattended. Another plan of this incident is asked about; another incident is judged by itself.
 
 Example:
   cordon reject amber-otter-k7m2q --because 'our own penetration test' --stack cordon")]

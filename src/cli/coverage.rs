@@ -13,8 +13,9 @@ use std::{collections::BTreeMap, process::ExitCode};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Every finding type of GuardDuty and every behaviour that our rules see in CloudTrail: what it is taken for, which playbook contains it or why
-people are told instead, and what has to be switched on for the sensor to see it at all.
+Every finding type of GuardDuty and every behaviour that our rules see in CloudTrail: what it is taken for, the playbook of that situation or why
+people are told instead, and what has to be switched on for the sensor to see it at all. A playbook sets right the kinds of things that its page
+names (`cordon playbooks show`); of others of its situation, a database that was made public for instance, people are told too.
 
 Examples:
   cordon coverage

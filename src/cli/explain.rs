@@ -22,7 +22,7 @@ Examples:
   cordon explain events/cloudtrail/silencing/trail-stopped.json
   cordon explain --json event.json
 
-Exit codes: 0 explained, 1 the file holds no event, 2 wrong usage.")]
+Exit codes: 0 explained, 1 the file cannot be read or is an empty list, 2 wrong usage.")]
 pub struct Explain {
     /// A file, or - for standard input
     file: PathBuf,
@@ -148,7 +148,8 @@ fn changes(finding: &Finding, decision: &Decision, severity: Severity) -> Vec<St
     let Some(judged) = decision.judged() else { return Vec::new() };
     let (triage, mode) = (&judged.triage, judged.assessment.mode);
     let mut found = Vec::new();
-    if matches!(decision, Decision::Ended { .. }) && crate::playbooks::for_situation(triage.situation).is_none() {
+    let has_playbook = crate::playbooks::for_situation(triage.situation).is_some();
+    if matches!(decision, Decision::Ended { .. }) && !has_playbook {
         found.push(format!("a playbook for `{}`: this version has none, so people are told", triage.situation));
     }
     for (code, says) in [
@@ -176,7 +177,7 @@ fn changes(finding: &Finding, decision: &Decision, severity: Severity) -> Vec<St
             );
         }
     }
-    if mode < Mode::Contain && !found.iter().any(|what| what.contains("CORDON_MODE")) {
+    if has_playbook && mode < Mode::Contain && !found.iter().any(|what| what.contains("CORDON_MODE")) {
         found.push(format!("the policy's `modes`: `{}` at {severity} goes to `{mode}`", triage.situation));
     }
     if finding.call.is_some()

@@ -51,7 +51,7 @@ enum Command {
     Prepare(incident::Prepare),
     /// Show and take what Cordon switches on again
     Baseline(baseline::BaselineCommand),
-    /// Print the IAM policy that the function or the operators need
+    /// Print the IAM policy that the event function's code needs, or people with `--direct`
     Permissions(permissions::Permissions),
     /// Check, put, show and compare what Cordon may do
     Policy(policy::PolicyCommand),

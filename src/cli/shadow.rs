@@ -11,6 +11,7 @@ use crate::{
     domain::{Finding, Region, RoleId, Severity, Situation, Timestamp, UserId},
     ingest::Piece,
     journal::MemoryJournal,
+    notify::Notification,
     policy::{Mode, NEVER_EXPECTED},
     survey::trail,
 };
@@ -36,7 +37,7 @@ Examples:
   cordon shadow --since 30d --region eu-west-1 --json > shadow.json
   aws s3 sync s3://trail-bucket/AWSLogs/111122223333/CloudTrail/ ./logs && cordon shadow ./logs
 
-Exit codes: 0 reported, 1 something could not be read, 2 wrong usage.")]
+Exit codes: 0 reported, 1 a file or the history could not be read to its end, 2 wrong usage.")]
 pub struct Shadow {
     /// Files and folders of CloudTrail records; without any, the account of the SDK's credentials
     files: Vec<PathBuf>,
@@ -194,16 +195,21 @@ impl Tally {
         self.records += 1;
         self.unreadable += usize::from(piece.value.is_err());
         let (decision, now) = by.decide(by.sense(piece).await?, None);
-        let (Decision::Ended { judged: Some(judged), .. } | Decision::Treat { judged, .. }) = decision else {
-            return Ok(());
+        let (ended, judged) = match decision {
+            Decision::Ended { judged: Some(judged), outcome } => (Some(judged.report(outcome)), judged),
+            Decision::Treat { judged, .. } => (None, judged),
+            Decision::Ended { judged: None, .. } => return Ok(()),
         };
         self.newest = self.newest.max(now);
         let assessment = &judged.assessment;
-        let fate = match assessment.mode {
-            Mode::Contain => Fate::Contained,
-            Mode::Approve => Fate::Asked,
-            Mode::Observe if assessment.severity >= Severity::High && !assessment.is_expected => Fate::Told,
-            Mode::Observe => Fate::Digest,
+        let fate = match (ended, assessment.mode) {
+            // Whatever may be done, there is nothing that Cordon could do.
+            (Some(report), _) if Notification::is_due(&report) => Fate::Told,
+            (Some(_), _) => Fate::Digest,
+            (None, Mode::Contain) => Fate::Contained,
+            (None, Mode::Approve) => Fate::Asked,
+            (None, Mode::Observe) if assessment.is_expected => Fate::Digest,
+            (None, Mode::Observe) => Fate::Told,
         };
         // Of the same incident people hear once.
         if !self.incidents.insert((judged.incident.to_string(), fate)) && fate != Fate::Digest {

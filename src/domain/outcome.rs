@@ -267,7 +267,7 @@ pub struct StepReport {
     pub target: String,
     pub before: String,
     pub after: String,
-    /// `Intended`, `Done`, `Failed: why`, …
+    /// `intended`, `done`, `FAILED: why`, …
     pub state: String,
     /// How it goes back, or why it stays.
     pub undo: String,

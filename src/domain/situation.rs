@@ -136,7 +136,8 @@ pub enum Evidence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Confidence {
-    /// A name that was looked up, a call that was denied: anybody may have caused it. Never contained unattended.
+    /// A name that was looked up, a call that was denied: anybody may have caused it. Never contained unattended, but for DNS
+    /// evidence where the policy's `dns-evidence` says so.
     Possible,
     /// Behaviour that attackers show.
     Likely,

@@ -10,6 +10,7 @@
 //! | `POLICY` | `V#version`, `~PAUSE` | the policy as it was put, and the pause switch |
 //! | `BUDGET#kind#period`, `MARK#what` | `HEAD` | who took a place, and what was done once |
 //! | `D#hour` | what was seen | how often, for the digest |
+//! | `COUNT#what#time` | `HEAD` | what is a finding only if it goes on |
 //!
 //! The sparse index `due` (`due`, `due_at`) has what the sweep looks for.
 //!

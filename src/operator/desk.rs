@@ -254,8 +254,9 @@ impl Desk {
         }
         // The next sweep tells people.
         self.journal.conclude(id, &report, None, now).await?;
-        let lines =
-            vec![format!("rejected plan {plan} of {id}; another plan, or a worse finding, is asked about again")];
+        let lines = vec![format!(
+            "rejected plan {plan} of {id}; another plan of it is asked about, another incident is judged by itself"
+        )];
         Ok(Ok(Answer::Done { lines, incident: Some(id.clone()), report: None }))
     }
 

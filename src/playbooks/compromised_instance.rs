@@ -4,11 +4,11 @@
 //! All at once: puts the empty quarantine group of its own VPC on every network interface of the instance, so that nothing
 //! new goes in or out; puts it into Standby where it is a member of an Auto Scaling group, which would end it otherwise; protects it
 //! against termination and against being stopped, lets its own shutdown only stop it, and keeps its volumes on termination; tags it
-//! with the incident. At most one round later: denies everything to the session that the instance has of its role
+//! with the incident. One round later, or two where the event does not name the instance profile: denies everything to the session that the instance has of its role
 //! (`aws:userid` = role id and instance id), on that role and for that session alone. Then, in a subnet with an internet gateway,
 //! each interface passes an open group for a moment, between two quarantines, which ends connections that quarantine alone would
 //! keep (`open-passage: false` in the policy forbids it; `cordon prepare` makes the group). Then: the shortest timeouts for idle
-//! connections that EC2 allows, snapshots of all volumes, and no more traffic from target groups, by id and by address. Where the
+//! connections that EC2 allows, on instance types up to the sixth generation, snapshots of all volumes, and no more traffic from target groups, by id and by address. Where the
 //! policy names a bucket in `flow-logs-to`, a flow log of its network, if that has none.
 //!
 //! A person is asked first where others depend on the instance: nodes of EKS and ECS clusters (by their tags, which can only make
@@ -314,7 +314,8 @@ impl Draft<'_> {
     }
 }
 
-/// The eighth generation of a family and later ones (EC2 instance types guide, Nitro system versions).
+/// The eighth generation of a family and later ones (EC2 instance types guide, Nitro system versions); the seventh, and what cannot be told, is
+/// taken for one.
 fn is_nitro_v6(kind: &str) -> bool {
     let family = kind.split('.').next().unwrap_or_default();
     let generation: String =

@@ -19,6 +19,7 @@ use std::{collections::HashMap, net::IpAddr};
 
 pub const READS: &[&str] = &[
     "autoscaling:DescribeAutoScalingInstances",
+    "ec2:DescribeFlowLogs",
     "ec2:DescribeInstanceAttribute",
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstances",

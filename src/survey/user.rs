@@ -18,6 +18,8 @@ pub const READS: &[&str] = &[
     "iam:GetAccessKeyLastUsed",
     "iam:GetAccountSummary",
     "iam:GetLoginProfile",
+    "iam:GetRole",
+    "iam:GetRolePolicy",
     "iam:GetUser",
     "iam:GetUserPolicy",
     "iam:ListAccessKeys",

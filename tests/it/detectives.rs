@@ -40,9 +40,12 @@ fn shadow_tells_of_files_what_would_have_been_done_and_proposes_what_is_expected
 #[tokio::test]
 async fn shadow_reads_the_past_of_an_account_and_changes_nothing() -> Result<()> {
     let lab = Lab::durable().await?;
-    for (minutes, name) in
-        [(50, "silencing/trail-stopped"), (40, "iam/admin-granted"), (30, "silencing/trail-stopped.benign")]
-    {
+    for (minutes, name) in [
+        (50, "silencing/trail-stopped"),
+        (40, "iam/admin-granted"),
+        (30, "silencing/trail-stopped.benign"),
+        (20, "destruction/key-deletion-scheduled"),
+    ] {
         let record = lab.record(name)?["detail"].clone();
         let event = json!({"EventName": record["eventName"], "EventSource": record["eventSource"],
             "EventTime": samples::now_ms() / 1000 - minutes * 60, "CloudTrailEvent": record});
@@ -52,14 +55,18 @@ async fn shadow_reads_the_past_of_an_account_and_changes_nothing() -> Result<()>
     let output = lab.command(&["shadow", "--since", "12h", "--json"]).await?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout)?;
-    assert_eq!(report["records"], 3, "{report:#}");
+    assert_eq!(report["records"], 4, "{report:#}");
     let seen: Vec<(&str, &str)> = report["rows"]
         .as_array()
         .unwrap()
         .iter()
         .map(|row| (row["fate"].as_str().unwrap(), row["situation"].as_str().unwrap()))
         .collect();
-    assert_eq!(seen, [("contained", "audit-trail-silenced"), ("asked", "privilege-escalation")]);
+    // Of what has no playbook nobody is asked, whatever the mode.
+    assert_eq!(
+        seen,
+        [("contained", "audit-trail-silenced"), ("asked", "privilege-escalation"), ("told", "key-destruction")]
+    );
     let asked: Vec<String> = lab.proxy.calls().into_iter().skip(calls).map(|call| call.operation).collect();
     assert!(asked.iter().all(|operation| operation == "LookupEvents"), "{asked:?}");
     Ok(())
@@ -101,6 +108,9 @@ fn explain_says_what_was_seen_what_nearly_was_and_what_would_change_it() {
             assert!(said.contains(part), "{part} is missing in\n{said}");
         }
     }
+    // No mode makes a playbook.
+    let said = text(&cordon(&["explain", "events/cloudtrail/destruction/key-deletion-scheduled.json"]));
+    assert!(said.contains("a playbook for `key-destruction`") && !said.contains("the policy's `modes`"), "{said}");
 }
 
 #[test]

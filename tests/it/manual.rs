@@ -71,7 +71,7 @@ fn push_detection(text: &mut String) {
         writeln!(text, "| {} | {} | {} | {} |", rule.identifier, rule.situation, rule.severity, rule.advice).unwrap();
     }
     text.push_str("\n### Types of GuardDuty\n\nJudged as they usually come; direction and role can make an instance the victim.\n\n\
-         | type | situation | confidence | playbook, or why people are told |\n| --- | --- | --- | --- |\n");
+         | type | situation | confidence | playbook of that situation, or why people are told |\n| --- | --- | --- | --- |\n");
     let rows = rows();
     for row in rows.iter().filter(|row| row.source == "GuardDuty") {
         let because = row.triage.reasons.first().map(|reason| reason.text.as_str()).unwrap_or_default();

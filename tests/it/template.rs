@@ -46,6 +46,18 @@ fn every_change_is_bound_to_the_code_of_its_function() {
     }
 }
 
+/// Names of functions and of rules have 64 characters at most (CreateFunction; PutRule), and begin with the name of the stack.
+#[test]
+fn the_name_of_a_stack_that_is_allowed_leaves_room_for_all_names() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let template = read("template.yaml");
+    let names = template.lines().filter_map(|line| line.trim_start().split_once("Name: !Sub \"${AWS::StackName}"));
+    let longest = names.map(|(_, rest)| rest.trim_end_matches('"').len()).max().unwrap();
+    let most = 64 - longest;
+    assert!(template.contains(&format!("the name of the stack may have {most} characters at most")), "{most}");
+    assert!(read("deploy/operator.yaml").contains(&format!("'^[A-Za-z][A-Za-z0-9-]{{0,{}}}$'", most - 1)), "{most}");
+}
+
 /// Each rule gets the events that it looks at. UPDATE_TEMPLATE=1 writes them anew.
 #[test]
 fn the_templates_patterns_are_those_of_the_rules() {
