@@ -115,7 +115,10 @@ fn the_patterns_let_through_what_the_rules_look_at_whoever_called() {
             }
         }
     }
+    // And no more: what no rule looks at stays outside.
+    let nothing = json!({"eventSource": "sqs.amazonaws.com", "eventName": "ListQueueTags", "eventType": "AwsApiCall"});
+    events.push(json!({"rule": "none", "event": envelope(nothing)}));
     let unmatched =
         cordon_support::python::ask("match_patterns.py", &json!({"patterns": patterns, "events": events})).unwrap();
-    assert_eq!(unmatched, json!([]), "no pattern lets these through");
+    assert_eq!(unmatched, json!(["none"]), "no pattern lets these through");
 }
