@@ -52,13 +52,9 @@ pub fn patterns(rules: &[Rule]) -> Result<Vec<Pattern>, Vec<String>> {
         return Err(silent);
     }
     // What comes anyway need not come twice.
-    let starts: BTreeSet<String> = names
-        .iter()
-        .filter_map(|name| if let Name::Start(start) = name { Some(start.clone()) } else { None })
-        .collect();
-    names.retain(|name| !matches!(name, Name::Whole(whole) if starts.contains(whole)));
-    read_only_names
-        .retain(|name| !names.contains(name) && !matches!(name, Name::Whole(whole) if starts.contains(whole)));
+    let in_another = |name: &Name| matches!(name, Name::Whole(whole) if names.contains(&Name::Start(whole.clone())));
+    read_only_names.retain(|name| !names.contains(name) && !in_another(name));
+    let names: BTreeSet<Name> = names.iter().filter(|name| !in_another(name)).cloned().collect();
     let mut found = Vec::new();
     for (family, names, all) in [("Calls", names, false), ("ReadOnlyCalls", read_only_names, true)] {
         found.extend(chunks(family, &names, all));

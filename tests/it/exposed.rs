@@ -205,19 +205,15 @@ async fn a_rule_that_goes_by_itself_is_no_failure() -> Result<()> {
 /// Between the look and the cut somebody takes the rule out, or makes it again: then it has another id, and goes all the same.
 #[tokio::test]
 async fn a_rule_is_known_by_what_it_lets_in() -> Result<()> {
-    let ssh = |group: &str, range: Value| {
-        let mut rule = json!({"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22});
-        rule.as_object_mut().unwrap().extend(range.as_object().unwrap().clone());
-        json!({"GroupId": group, "IpPermissions": [rule]})
-    };
+    let ssh = |group: &str, ranges: &str, cidr: Value| json!({"GroupId": group, "IpPermissions": [{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, ranges: [cidr]}]});
     for made_again in [false, true] {
         let lab = lab(&["open_group"]).await?;
         let group = lab.id("/open_group/id");
         // One rule, and so one call.
-        let v6 = ssh(group, json!({"Ipv6Ranges": [{"CidrIpv6": "::/0"}]}));
+        let v6 = ssh(group, "Ipv6Ranges", json!({"CidrIpv6": "::/0"}));
         lab.call("ec2", "revoke_security_group_ingress", v6).await?;
         let all = rules_of(&lab).await?;
-        let v4 = ssh(group, json!({"IpRanges": [{"CidrIp": "0.0.0.0/0"}]}));
+        let v4 = ssh(group, "IpRanges", json!({"CidrIp": "0.0.0.0/0"}));
         let meanwhile = async |_| {
             lab.call("ec2", "revoke_security_group_ingress", v4.clone()).await?;
             if made_again {
